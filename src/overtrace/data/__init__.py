@@ -1,0 +1,1 @@
+"""Readers of labelled imagery as its owners publish it."""

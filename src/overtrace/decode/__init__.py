@@ -1,0 +1,1 @@
+"""Planes to instances: seeds, their union across blocks, bounded growth, statistics."""

@@ -1,0 +1,25 @@
+"""Errors that the user can put right: one line says what came, what was wanted, what to do."""
+
+
+class OvertraceError(Exception):
+    """Something the user can put right; the command line prints it on one line and exits with 1."""
+
+
+class BadImage(OvertraceError):
+    """An image that cannot be opened or read, or that lacks what the model asks for."""
+
+
+class BadModel(OvertraceError):
+    """A file that is not an overtrace model file, or one that this machine cannot run."""
+
+
+class BadOutput(OvertraceError):
+    """An output that cannot be written: unknown extension, missing folder, full disk."""
+
+
+class BadOption(OvertraceError):
+    """An option whose value makes no sense here, or that needs a package that is not installed."""
+
+
+class BadManifest(OvertraceError):
+    """A scratch folder that belongs to another image, model or set of parameters."""

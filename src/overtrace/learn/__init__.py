@@ -1,0 +1,1 @@
+"""Train a network, export it to one model file, quantise it."""

@@ -1,0 +1,1 @@
+"""Labels to polygons: shared arcs, simplification, tables on disk."""
