@@ -1,0 +1,72 @@
+"""Open rasterio handles, a few for each thread.
+
+rasterio handles are neither thread-safe nor picklable, so a Raster holds none: it asks here for the one of its thread
+and process.
+"""
+
+import os
+import threading
+import warnings
+from collections import OrderedDict
+
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+
+from overtrace.errors import BadImage
+
+# GDAL takes 5 % of the machine's memory by default. Blocks are read in lattice order, so a few rows of tiles do.
+CACHE_BYTES = 128 * 2**20
+HANDLES_PER_THREAD = 4
+
+_local = threading.local()
+
+
+def open_handle(path: str) -> DatasetReader:
+    """The handle of this thread for ``path``, opened at need; it is closed when others push it out.
+
+    Raises:
+        BadImage: if the file is missing, or is none that GDAL can open.
+    """
+    handles = _thread_handles()
+    if path in handles:
+        handles.move_to_end(path)
+        return handles[path]
+    handle = _open(path)
+    handles[path] = handle
+    if len(handles) > HANDLES_PER_THREAD:
+        handles.popitem(last=False)[1].close()
+    return handle
+
+
+def close_handles() -> None:
+    """Close the handles of this thread."""
+    handles = _thread_handles()
+    while handles:
+        handles.popitem()[1].close()
+
+
+def _thread_handles() -> OrderedDict[str, DatasetReader]:
+    """Handles of this thread; a forked child starts anew, as it shares file positions with its parent."""
+    if getattr(_local, "process", None) != os.getpid():
+        _local.process = os.getpid()
+        _local.handles = OrderedDict()
+    handles: OrderedDict[str, DatasetReader] = _local.handles
+    return handles
+
+
+def _open(path: str) -> DatasetReader:
+    if "://" not in path and not path.startswith("/vsi") and ":" not in path and not os.path.exists(path):
+        raise BadImage(f"{path} does not exist: check the path")
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path)
+    except RasterioError as error:
+        raise BadImage(f"{path} cannot be opened as an image: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """What GDAL said, on one line."""
+    reason = error.__cause__ or error
+    return " ".join(str(reason).split())
