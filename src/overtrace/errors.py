@@ -23,3 +23,7 @@ class BadOption(OvertraceError):
 
 class BadManifest(OvertraceError):
     """A scratch folder that belongs to another image, model or set of parameters."""
+
+
+class BadDownload(OvertraceError):
+    """A file from elsewhere that does not arrive, or is not the one that was asked for."""
