@@ -1,0 +1,76 @@
+"""From planes and seeds to the instances of one block, and what each scores."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from overtrace.decode.flood import grow, object_mask
+from overtrace.decode.parameters import Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Integer sums over the pixels of each instance; those of the parts of an instance add up."""
+
+    area: NDArray[np.int64]
+    """(n,) pixels."""
+    interior: NDArray[np.int64]
+    """(n,) sum of the interior plane."""
+    peak: NDArray[np.int64]
+    """(n,) highest value of the distance plane; parts combine by the maximum."""
+
+
+def grow_instances(
+    planes: NDArray[np.uint8], seeds: NDArray[np.int32], parameters: Parameters
+) -> NDArray[np.int32]:
+    """Labels of a block that was read with its halo.
+
+    Args:
+        planes: (3, h, w) interior, touch, distance.
+        seeds: (h, w) numbered in the order of their ids, so that the smaller number wins a tie; 0 is no seed.
+    Returns:
+        (h, w) int32.
+    """
+    mask = object_mask(planes[0], parameters.interior, parameters.hole_px)
+    labels = np.zeros(mask.shape, np.int32)
+    labels[1:-1, 1:-1] = seeds
+    grow(mask, labels, parameters.grow_px)
+    return labels[1:-1, 1:-1]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _sum(
+    labels: NDArray[np.int32], interior: NDArray[np.uint8], distance: NDArray[np.uint8], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    area = np.zeros(count + 1, np.int64)
+    inside = np.zeros(count + 1, np.int64)
+    peak = np.zeros(count + 1, np.int64)
+    height, width = labels.shape
+    for y in range(height):
+        for x in range(width):
+            label = labels[y, x]
+            if label == 0:
+                continue
+            area[label] += 1
+            inside[label] += interior[y, x]
+            if distance[y, x] > peak[label]:
+                peak[label] = distance[y, x]
+    return area[1:], inside[1:], peak[1:]
+
+
+def sum_planes(labels: NDArray[np.int32], planes: NDArray[np.uint8], count: int) -> Sums:
+    """Sums over the pixels of the labels 1 to ``count``.
+
+    Args:
+        labels: (h, w).
+        planes: (3, h, w) interior, touch, distance.
+    """
+    return Sums(*_sum(labels, planes[0], planes[2], count))
+
+
+def score(sums: Sums) -> NDArray[np.float32]:
+    """How sure the planes are of each instance: mean interior times highest distance, both 0 to 1."""
+    mean = sums.interior / np.maximum(sums.area, 1) / 255
+    return (mean * (sums.peak / 255)).astype(np.float32)
