@@ -1,0 +1,34 @@
+"""The model files that come with the package."""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from overtrace.errors import BadModel
+
+DEFAULT_MODEL = "trees"
+
+
+def shipped() -> list[tuple[str, Path]]:
+    """Name and path of each model file in the package, by name."""
+    folder = Path(str(files("overtrace.models"))) / "files"
+    return [(path.stem, path) for path in sorted(folder.glob("*.onnx"))]
+
+
+def find_model(name: str | Path) -> Path:
+    """The file that the user means: one of the shipped, by its name, or any other, by its path.
+
+    Raises:
+        BadModel: if there is no such file.
+    """
+    known = dict(shipped())
+    if str(name) in known:
+        return known[str(name)]
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise BadModel(f"{path} is a folder: name a model file (.onnx), or one of {', '.join(known)}")
+    if path.suffix or os.sep in str(name):
+        raise BadModel(f"{path} does not exist: check the path, or use one of {', '.join(known)}")
+    raise BadModel(f"no model is called {name}: wanted one of {', '.join(known)}, or the path of a model file")
