@@ -137,6 +137,13 @@ def build_polygons(rings: Chains) -> Polygons:
     return Polygons(ids[parts[:-1]], parts, offsets, points[rows])
 
 
+def take_polygons(polygons: Polygons, index: NDArray[np.int64]) -> Polygons:
+    """The polygons at these places, in that order."""
+    rings, parts = gather(polygons.parts, index)
+    rows, offsets = gather(polygons.offsets, rings)
+    return Polygons(polygons.ids[index], parts, offsets, polygons.points[rows])
+
+
 def to_shapely(polygons: Polygons, matrix: NDArray[np.float64]) -> NDArray[np.object_]:
     """Shapely polygons, their exteriors counter-clockwise in the target coordinates.
 
@@ -152,7 +159,9 @@ def to_shapely(polygons: Polygons, matrix: NDArray[np.float64]) -> NDArray[np.ob
     step = 1 if np.linalg.det(matrix[:, :2]) > 0 else -1
     place = np.arange(closed[-1]) - np.repeat(closed[:-1], lengths + 1)
     rows = np.repeat(polygons.offsets[:-1], lengths + 1) + (step * place) % np.repeat(lengths, lengths + 1)
-    coordinates = polygons.points[rows] @ matrix[:, :2].T + matrix[:, 2]
+    x, y = polygons.points[rows].T
+    # Written out: a matrix product may round differently from one array length to the next.
+    coordinates = np.stack([axis[0] * x + axis[1] * y + axis[2] for axis in matrix], axis=1)
     return np.asarray(
         shapely.from_ragged_array(shapely.GeometryType.POLYGON, coordinates, (closed, polygons.parts)), dtype=object
     )

@@ -1,0 +1,48 @@
+"""A progress bar on the terminal: megapixels a second and time left; nothing where the output is no terminal."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, Task, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+class Speed(TextColumn):
+    """Megapixels a second."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        """The speed of late."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed / 1e6:.1f} megapixels/s")
+
+
+class Bar:
+    """One bar a pass over an image, on standard error."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Speed(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, task: str, pixels: int) -> None:
+        """A pass over an image begins."""
+        self._task = self._progress.add_task(task, total=pixels)
+
+    def advance(self, pixels: int) -> None:
+        """So many more pixels of it are done."""
+        if self._task is not None:
+            self._progress.advance(self._task, pixels)

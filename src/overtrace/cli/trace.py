@@ -1,0 +1,99 @@
+"""``overtrace trace``: images in, polygons out."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from overtrace.trace.progress import Progress
+
+
+class RuntimeName(StrEnum):
+    """Runtimes of the network."""
+
+    openvino = "openvino"
+    onnxruntime = "onnxruntime"
+
+
+class ExecutorName(StrEnum):
+    """Kinds of worker."""
+
+    threads = "threads"
+    processes = "processes"
+
+
+def trace(
+    images: Annotated[list[str], typer.Argument(help="Images, folders of images, or any path that GDAL opens.")],
+    out: Annotated[
+        list[Path],
+        typer.Option(
+            help="File to write, more than one if repeated: .gpkg .geojson .geojsonl .fgb .parquet, .json (COCO), "
+            ".tif (labels)."
+        ),
+    ],
+    model: Annotated[str, typer.Option(help="A model that is shipped, or a model file.")] = "trees",
+    block: Annotated[int, typer.Option(help="Side of the unit of work in pixels: memory, not the answer.")] = 1024,
+    workers: Annotated[int, typer.Option(help="Workers; 0 for one a core.")] = 0,
+    executor: Annotated[ExecutorName, typer.Option(help="What a worker is.")] = ExecutorName.threads,
+    simplify: Annotated[str, typer.Option(help="Tolerance in px or m, such as 0.5px or 0.3m; 0 for none.")] = "0.75px",
+    pixel_size: Annotated[
+        float | None, typer.Option(help="Metres a pixel, where the image does not say or says it wrong.")
+    ] = None,
+    bands: Annotated[str, typer.Option(help="Bands by number, such as red=4,green=3,blue=2.")] = "",
+    decode: Annotated[str, typer.Option(help="Decode parameters, such as interior=120,grow_px=24.")] = "",
+    min_area: Annotated[float, typer.Option(help="Leave out objects of fewer square metres.")] = 0.0,
+    min_score: Annotated[float, typer.Option(help="Leave out objects that score less, from 0 to 1.")] = 0.0,
+    runtime: Annotated[RuntimeName, typer.Option(help="What runs the network.")] = RuntimeName.openvino,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what a run that broke off had finished.")] = False,
+    scratch: Annotated[Path | None, typer.Option(help="Folder for the work under way.")] = None,
+    report: Annotated[Path | None, typer.Option(help="An HTML page to look at the result.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Trace the objects in images, each as one polygon."""
+    from overtrace.cli.progress import Bar
+    from overtrace.trace.options import Options, parse_integers, parse_length
+    from overtrace.trace.pipeline import trace as run
+
+    options = Options(
+        model=model,
+        runtime=runtime.value,
+        block=block,
+        workers=workers,
+        executor=executor.value,
+        simplify=parse_length(simplify),
+        pixel_size_m=pixel_size,
+        bands=parse_integers(bands, "--bands"),
+        decode=parse_integers(decode, "--decode"),
+        min_area_m2=min_area,
+        min_score=min_score,
+        resume=resume,
+        scratch=scratch,
+    )
+    with Bar() as bar:
+        progress: Progress = bar
+        summary = run(images, out, options, report=report, progress=progress)
+    typer.echo(json.dumps(summary, indent=1) if as_json else describe(summary))
+
+
+def describe(summary: dict[str, object]) -> str:
+    """The summary of a run, for people."""
+    seconds = summary["seconds"]
+    assert isinstance(seconds, dict)
+    outputs = summary["outputs"]
+    assert isinstance(outputs, list)
+    area = summary["area_m2"]
+    total, megapixels = seconds["total"], summary["megapixels"]
+    assert isinstance(megapixels, float)
+    sizes = [f"{summary['objects']:,} objects", f"{summary['cover']:.1%} of the image"]
+    if isinstance(area, float):
+        sizes.insert(1, f"{area:,.0f} m²")
+    stages = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in seconds.items() if stage != "total")
+    lines = [
+        ", ".join(sizes),
+        f"{megapixels:,.1f} megapixels in {total:.1f} s ({megapixels / total:.1f} a second): {stages}",
+        *(f"wrote {path}" for path in outputs),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,99 @@
+"""What a user may choose when tracing."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+from overtrace.decode.parameters import Parameters
+from overtrace.errors import BadOption
+from overtrace.models.runtime import Runtime
+from overtrace.raster.grid import Grid
+from overtrace.trace.executor import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A length in pixels of the image, or in metres."""
+
+    value: float
+    unit: str
+    """``px`` or ``m``."""
+
+    def in_pixels(self, grid: Grid) -> float:
+        """The length in pixels of a grid.
+
+        Raises:
+            BadOption: if it is in metres and the pixel size is not known.
+        """
+        if self.unit == "px" or self.value == 0:
+            return self.value
+        if grid.pixel_size_m is None:
+            raise BadOption(f"--simplify {self.value:g}m: the image does not say its scale: give --pixel-size, or use px")
+        return self.value / math.sqrt(grid.pixel_size_m[0] * grid.pixel_size_m[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to trace; the defaults are those of the command line."""
+
+    model: str = "trees"
+    runtime: Runtime = "openvino"
+    block: int = 1024
+    """Pixels along a side of the unit of work, rounded up to whole lattice cells; changes memory, not the answer."""
+    workers: int = 0
+    """0 for as many as there are cores."""
+    executor: Kind = "threads"
+    simplify: Length = Length(0.5, "px")
+    pixel_size_m: float | None = None
+    bands: Mapping[str, int] = field(default_factory=dict)
+    """Role to band number, from 1, where the image does not say or says it wrong."""
+    decode: Mapping[str, int] = field(default_factory=dict)
+    """Decode parameters that differ from those of the card."""
+    min_area_m2: float = 0.0
+    min_score: float = 0.0
+    resume: bool = False
+    scratch: Path | None = None
+    """Folder for the work under way; beside the first output where it is None."""
+
+
+def parse_length(text: str) -> Length:
+    """A length such as ``0.5px`` or ``0.3m``; a plain 0 needs no unit.
+
+    Raises:
+        BadOption: for anything else.
+    """
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(px|m|)", text.strip())
+    if match is None or (match[2] == "" and float(match[1]) != 0):
+        raise BadOption(f"{text!r} is no length: wanted 0.5px (pixels), 0.3m (metres) or 0")
+    return Length(float(match[1]), match[2] or "px")
+
+
+def parse_integers(text: str, what: str) -> dict[str, int]:
+    """Pairs such as ``red=4,green=3``.
+
+    Args:
+        what: the option, for the message.
+    Raises:
+        BadOption: if it is not written like that.
+    """
+    pairs = [re.fullmatch(r"\s*(\w+)\s*=\s*(\d+)\s*", part) for part in text.split(",") if part.strip()]
+    if not all(pairs):
+        raise BadOption(f"{what} {text!r} is not understood: wanted NAME=NUMBER,NAME=NUMBER")
+    return {pair[1]: int(pair[2]) for pair in pairs if pair}
+
+
+def choose_parameters(card: Mapping[str, int], chosen: Mapping[str, int]) -> Parameters:
+    """The decode parameters of the card, changed where the user says so.
+
+    Raises:
+        BadOption: for a name that is none of them, or a value out of range.
+    """
+    names = [f.name for f in fields(Parameters)]
+    for name, value in chosen.items():
+        if name not in names:
+            raise BadOption(f"--decode {name} is unknown: wanted one of {', '.join(names)}")
+        if name in ("interior", "touch", "distance") and not 1 <= value <= 255:
+            raise BadOption(f"--decode {name}={value} is out of range: wanted 1 to 255")
+    return replace(Parameters(**card), **chosen)

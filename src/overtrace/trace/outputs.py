@@ -1,0 +1,110 @@
+"""All files of one run, written together: each by its extension, all renamed at the end or none."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overtrace.errors import BadOption, BadOutput
+from overtrace.raster.sink import LabelSink, open_labels
+from overtrace.trace.coco import open_coco
+from overtrace.trace.job import Job
+from overtrace.trace.plan import Plan
+from overtrace.trace.report import open_report
+from overtrace.trace.scratch import load
+from overtrace.vector.sinks import open_sink
+from overtrace.vector.tables import Batch, Sink
+
+LABELS = (".tif", ".tiff")
+
+
+class Outputs:
+    """The files of one run."""
+
+    def __init__(self) -> None:
+        self.paths: list[Path] = []
+        self._sinks: list[Sink] = []
+        self._labels: list[LabelSink] = []
+
+    @property
+    def wants_labels(self) -> bool:
+        """Whether a label raster is among them."""
+        return bool(self._labels)
+
+    def add(self, path: Path, sink: Sink | LabelSink) -> None:
+        """One more file."""
+        self.paths.append(path)
+        if isinstance(sink, LabelSink):
+            self._labels.append(sink)
+        else:
+            self._sinks.append(sink)
+
+    def write(self, batch: Batch) -> None:
+        """Write rows to every table."""
+        for sink in self._sinks:
+            sink.write(batch)
+
+    def write_labels(self, job: Job, kept: NDArray[np.int64]) -> None:
+        """Write the labels of an image to every label raster.
+
+        Args:
+            kept: ids of the instances that are kept; the others become background.
+        """
+        for block in job.blocks:
+            stored = load(job.labels_file(block))
+            ids = stored["ids"].astype(np.int64)
+            value = np.concatenate([[0], np.where(np.isin(ids, kept), ids, 0)])
+            labels = value[stored["labels"]]
+            for sink in self._labels:
+                sink.write(block.core, labels)
+
+    def finish(self, summary: Mapping[str, object]) -> None:
+        """Complete every file, still aside."""
+        for sink in self._sinks:
+            sink.finish(summary)
+        for labels in self._labels:
+            labels.finish()
+
+    def commit(self) -> None:
+        """Put every file in its place."""
+        for sink in (*self._sinks, *self._labels):
+            sink.commit()
+
+    def abort(self) -> None:
+        """Remove what was written."""
+        for sink in (*self._sinks, *self._labels):
+            sink.abort()
+
+
+def open_outputs(outs: Sequence[str | Path], report: str | Path | None, plan: Plan) -> Outputs:
+    """Open every file aside.
+
+    Raises:
+        BadOutput: for an unknown extension, a folder that is not there, one path named twice; nothing is then left.
+    """
+    paths = [Path(out) for out in outs]
+    named = [path.resolve() for path in (*paths, *([Path(report)] if report is not None else []))]
+    twice = next((path for path in named if named.count(path) > 1), None)
+    if twice is not None:
+        raise BadOutput(f"{twice} is named twice: give each output a name of its own")
+    outputs = Outputs()
+    try:
+        for path in paths:
+            outputs.add(path, _open(path, plan))
+        if report is not None:
+            outputs.add(Path(report), open_report(Path(report), plan.header, raster=plan.rasters[0], card=plan.card))
+    except BaseException:
+        outputs.abort()
+        raise
+    return outputs
+
+
+def _open(path: Path, plan: Plan) -> Sink | LabelSink:
+    if path.suffix.lower() in LABELS:
+        if len(plan.rasters) > 1:
+            raise BadOption(f"{path} holds the labels of one image, {len(plan.rasters)} came: trace them one by one")
+        return open_labels(path, plan.view_grid())
+    if path.suffix.lower() == ".json":
+        return open_coco(path, plan.header)
+    return open_sink(path, plan.header)

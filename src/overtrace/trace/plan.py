@@ -1,0 +1,146 @@
+"""Everything that is looked at before work begins, so that most mistakes show at once."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from overtrace import __version__
+from overtrace.decode.parameters import Parameters
+from overtrace.errors import BadImage, BadModel, BadOption
+from overtrace.models.card import Card, read_card
+from overtrace.models.shipped import find_model
+from overtrace.raster.lattice import Lattice
+from overtrace.raster.source import Raster, find_images, open_raster
+from overtrace.raster.view import open_view
+from overtrace.trace.job import Job
+from overtrace.trace.manifest import describe_file, digest
+from overtrace.trace.options import Options, choose_parameters
+from overtrace.vector.tables import Header, ImageInfo
+
+PLANES = ("interior", "touch", "distance")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Images, model and parameters that fit each other."""
+
+    rasters: tuple[Raster, ...]
+    model: Path
+    card: Card
+    parameters: Parameters
+    options: Options
+    workers: int
+    header: Header
+    scratch: Path
+    facts: dict[str, object]
+    """What a run that resumes must find unchanged."""
+
+    def name(self, index: int) -> str:
+        """What an image is called in the outputs."""
+        return self.header.images[index].name
+
+    def open_job(self, index: int, *, keep_labels: bool) -> Job:
+        """The work on one image.
+
+        Raises:
+            BadImage: if the model cannot see it.
+            BadOption: if ``simplify`` is in metres and the pixel size is not known.
+        """
+        card, options = self.card, self.options
+        view = open_view(self.rasters[index], card.bands, card.pixel_size_m, card.scaling)
+        return Job(
+            view=view,
+            model=self.model,
+            runtime=options.runtime,
+            workers=self.workers if options.executor == "threads" else 1,
+            lattice=Lattice(card.window, card.margin),
+            block=options.block,
+            parameters=self.parameters,
+            simplify_px=options.simplify.in_pixels(view.grid),
+            keep_labels=keep_labels,
+            folder=self.scratch / f"image-{index:05d}",
+        )
+
+
+def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options: Options) -> Plan:
+    """Look at images, model and options.
+
+    Args:
+        outs: all files that will be written; the first says where the scratch folder goes.
+    Raises:
+        OvertraceError: for whatever does not fit.
+    """
+    if options.block < 1 or options.workers < 0:
+        raise BadOption(f"--block {options.block} --workers {options.workers}: wanted a positive number of each")
+    if not outs:
+        raise BadOption("nothing to write: name an output with --out")
+    model = find_model(options.model)
+    card = read_card(model)
+    if card.task != "planes" or card.planes != PLANES:
+        raise BadModel(f"{model} answers {card.task} {', '.join(card.planes)}: wanted planes {', '.join(PLANES)}")
+    paths = find_images(images)
+    rasters = tuple(open_raster(path, bands=options.bands, pixel_size_m=options.pixel_size_m) for path in paths)
+    _check_one_crs(rasters)
+    parameters = choose_parameters(card.decode.model_dump(), options.decode)
+    first = Path(outs[0])
+    scratch = options.scratch or first.with_name(f".{first.name}.scratch")
+    return Plan(
+        rasters=rasters,
+        model=model,
+        card=card,
+        parameters=parameters,
+        options=options,
+        workers=options.workers or os.cpu_count() or 1,
+        header=_head(rasters, paths, card, scratch),
+        scratch=scratch,
+        facts=_facts(paths, outs, model, parameters, options),
+    )
+
+
+def _check_one_crs(rasters: Sequence[Raster]) -> None:
+    first = rasters[0]
+    for raster in rasters[1:]:
+        if raster.grid.crs != first.grid.crs:
+            raise BadImage(
+                f"{raster.name} is in {_crs_name(raster)} and {first.name} in {_crs_name(first)}: "
+                "trace images of different CRS one by one"
+            )
+
+
+def _crs_name(raster: Raster) -> str:
+    crs = raster.grid.crs
+    return "pixel coordinates" if crs is None else crs.to_string()[:60]
+
+
+def _head(rasters: Sequence[Raster], paths: Sequence[str], card: Card, scratch: Path) -> Header:
+    names = [Path(path).name for path in paths]
+    if len(set(names)) < len(names):
+        common = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
+        names = [os.path.relpath(path, common) for path in paths]
+    return Header(
+        images=tuple(ImageInfo(name, raster.grid) for name, raster in zip(names, rasters, strict=True)),
+        class_names=card.classes,
+        crs=rasters[0].grid.crs,
+        layer=card.name,
+        card=card.model_dump_json(),
+        scratch=scratch,
+        extra={"overtrace": __version__},
+    )
+
+
+def _facts(
+    paths: Sequence[str], outs: Sequence[str | Path], model: Path, parameters: Parameters, options: Options
+) -> dict[str, object]:
+    return {
+        "overtrace": __version__,
+        "images": [describe_file(path) for path in paths],
+        "model": {"name": options.model, "sha256": digest(model)},
+        "runtime": options.runtime,
+        "parameters": asdict(parameters),
+        "block": options.block,
+        "simplify": f"{options.simplify.value:g}{options.simplify.unit}",
+        "pixel_size_m": options.pixel_size_m,
+        "bands": dict(options.bands),
+        "labels": any(Path(out).suffix.lower() in (".tif", ".tiff") for out in outs),
+    }

@@ -1,0 +1,108 @@
+"""First pass over the blocks: read the image, run the network, find the seeds."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from overtrace.decode.components import Components, label_seeds, settle_ids, touching_pairs
+from overtrace.models.runtime import Network
+from overtrace.raster.grid import Box
+from overtrace.raster.lattice import Block
+from overtrace.trace.job import Job, within
+from overtrace.trace.scratch import load, save
+
+CHUNK = 128
+"""Side of the pieces in which planes are kept, so that a halo can be read without the whole block."""
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _quantise(probabilities: NDArray[np.float32], valid: NDArray[np.bool_], planes: NDArray[np.uint8]) -> None:
+    """Probabilities 0..1 to 1..255, and 0 where there is no data, into ``planes``."""
+    count, height, width = probabilities.shape
+    for i in range(count):
+        for y in range(height):
+            for x in range(width):
+                level = probabilities[i, y, x] * np.float32(254) + np.float32(1.5)
+                planes[i, y, x] = np.uint8(level) if valid[y, x] else np.uint8(0)
+
+
+def predict(job: Job, network: Network, block: Block) -> NDArray[np.uint8]:
+    """What the network says of a block.
+
+    Returns:
+        (planes, h, w) uint8, 1 to 255, and 0 where there is no data.
+    """
+    outer = block.read
+    image, valid = job.view.read(outer)
+    planes = np.zeros((network.card.channels, block.core.height, block.core.width), np.uint8)
+    for window in block.windows:
+        keep = within(window.keep, outer)
+        if not valid[keep].any():
+            continue
+        answer = network.run(image[None, :, *within(window.read, outer)])[0]
+        kept = within(window.keep, window.read)
+        _quantise(answer[:, *kept], valid[keep], planes[:, *within(window.keep, block.core)])
+    return planes
+
+
+def chunks(core: Box) -> Iterator[tuple[str, Box]]:
+    """Name and place of the pieces in which the planes of a block are kept."""
+    for row in range(core.row, core.row + core.height, CHUNK):
+        for col in range(core.col, core.col + core.width, CHUNK):
+            height = min(CHUNK, core.row + core.height - row)
+            width = min(CHUNK, core.col + core.width - col)
+            yield f"{row}-{col}", Box(row, col, height, width)
+
+
+def predict_block(job: Job, network: Network, block: Block) -> None:
+    """Keep the planes and the seeds of a block in its file."""
+    planes = predict(job, network, block)
+    seeds = label_seeds(planes, job.parameters)
+    labels = seeds.labels.astype(np.uint16 if len(seeds.area) < 2**16 else np.uint32)
+    arrays: dict[str, NDArray[np.generic]] = {
+        "area": seeds.area,
+        "first": _first_in_image(seeds, block.core, job.view.grid.width),
+        "top": labels[0],
+        "bottom": labels[-1],
+        "left": labels[:, 0],
+        "right": labels[:, -1],
+    }
+    for name, box in chunks(block.core):
+        place = within(box, block.core)
+        arrays[f"planes-{name}"] = planes[:, *place]
+        arrays[f"seeds-{name}"] = labels[place]
+    save(job.planes_file(block), arrays)
+
+
+def _first_in_image(seeds: Components, core: Box, width: int) -> NDArray[np.int64]:
+    row, col = np.divmod(seeds.first, core.width)
+    return (row + core.row) * width + col + core.col
+
+
+def settle_seeds(job: Job) -> None:
+    """Join the seeds of all blocks and keep the id of each, by block."""
+    across = job.blocks_across
+    area, first, pairs = [], [], []
+    offsets = np.zeros(len(job.blocks) + 1, np.int64)
+    borders: dict[int, dict[str, NDArray[np.generic]]] = {}
+    for block in job.blocks:
+        i = block.index
+        found = load(job.planes_file(block), ("area", "first", "top", "bottom", "left", "right"))
+        area.append(found["area"])
+        first.append(found["first"])
+        offsets[i + 1] = offsets[i] + len(found["area"])
+        borders[i] = found
+        if i % across:
+            pairs.append(touching_pairs(borders[i - 1]["right"], found["left"], offsets[i - 1], offsets[i]))
+        if i >= across:
+            above = borders.pop(i - across)
+            pairs.append(touching_pairs(above["bottom"], found["top"], offsets[i - across], offsets[i]))
+    ids = settle_ids(
+        np.concatenate(area).astype(np.int64),
+        np.concatenate(first).astype(np.int64),
+        np.concatenate([np.zeros((2, 0), np.int64), *pairs], axis=1),
+        job.parameters.min_seed_px,
+    )
+    save(job.ids_file, {str(i): ids[offsets[i] : offsets[i + 1]] for i in range(len(job.blocks))})
