@@ -39,26 +39,19 @@ def write_identity_model(path: Path, *, window: int = 512, margin: int = 64) -> 
 
 def identity_card(window: int, margin: int) -> Card:
     """The card of the identity model."""
-    return Card.model_validate(
-        {
-            "format_version": 1,
-            "name": "identity",
-            "version": "1",
-            "task": "planes",
-            "classes": ["crown"],
-            "bands": ["red", "green", "blue"],
-            "scaling": {"rule": "dtype"},
-            "pixel_size_m": [0.001, 1000.0],
-            "window": window,
-            "margin": margin,
-            "planes": ["interior", "touch", "distance"],
-            "precision": "fp32",
-            "decode": {},
-            "licence": "Apache-2.0",
-            "attribution": [],
-            "training": "none",
-            "recipe": "",
-            "scores": [],
-            "summary": "Answers with its input; for tests.",
-        }
+    return Card(
+        name="identity",
+        version="1",
+        task="planes",
+        classes=("crown",),
+        bands=("red", "green", "blue"),
+        pixel_size_m=(0.001, 1000.0),
+        window=window,
+        margin=margin,
+        planes=("interior", "touch", "distance"),
+        precision="fp32",
+        licence="Apache-2.0",
+        training="none",
+        recipe="none",
+        summary="Answers with its input; for tests.",
     )

@@ -12,6 +12,10 @@ from overtrace.decode.components import find_runs, join_runs
 from overtrace.decode.parameters import Parameters
 
 
+BLOCKED = np.iinfo(np.int32).max
+"""Stands for a label where nothing may grow."""
+
+
 def halo_px(parameters: Parameters) -> int:
     """Pixels that must be read around a block for its labels, and those one pixel outside it, to be exact."""
     return parameters.grow_px + parameters.hole_px + 2
@@ -64,44 +68,40 @@ def grow(mask: NDArray[np.uint8], labels: NDArray[np.int32], steps: int) -> None
 
     Args:
         mask: (h, w) uint8 with a frame of zeros.
-        labels: (h, w) int32; seeds are positive, everything else is 0. Seeds outside the mask do not move.
+        labels: (h, w) int32; seeds are positive and lie inside the mask, everything else is 0.
         steps: the bound on the distance.
     """
     _, width = mask.shape
     inside = mask.ravel()
     label = labels.ravel()
-    shift = np.array([-width, -1, 1, width])
-    frontier = np.empty(1024, np.int64)
-    reached = np.empty(1024, np.int64)
+    for p in range(len(label)):
+        if not inside[p]:
+            label[p] = BLOCKED
+    frontier = np.empty(1024, np.int32)
     count = 0
     for p in range(width, len(label) - width):
-        if label[p] <= 0:
+        if label[p] <= 0 or label[p] == BLOCKED:
             continue
-        for k in range(4):
-            q = p + shift[k]
-            if label[q] == 0 and inside[q]:
-                if count == len(frontier):
-                    frontier = np.concatenate((frontier, np.empty_like(frontier)))
-                frontier[count] = p
-                count += 1
-                break
+        if label[p - 1] == 0 or label[p + 1] == 0 or label[p - width] == 0 or label[p + width] == 0:
+            if count == len(frontier):
+                frontier = np.concatenate((frontier, np.empty_like(frontier)))
+            frontier[count] = p
+            count += 1
+    reached = np.empty(4 * count, np.int32)
     for _ in range(steps):
+        if 4 * count > len(reached):
+            reached = np.empty(8 * count, np.int32)
         found = 0
         for i in range(count):
             p = frontier[i]
             here = label[p]
-            for k in range(4):
-                q = p + shift[k]
-                if not inside[q]:
-                    continue
+            for q in (p - width, p - 1, p + 1, p + width):
                 # A label given in this step is negative until the step ends, so that ties can still be settled.
                 if label[q] == 0:
                     label[q] = -here
-                    if found == len(reached):
-                        reached = np.concatenate((reached, np.empty_like(reached)))
                     reached[found] = q
                     found += 1
-                elif label[q] < 0 and here < -label[q]:
+                elif label[q] < -here:
                     label[q] = -here
         for i in range(found):
             label[reached[i]] = -label[reached[i]]
@@ -109,3 +109,6 @@ def grow(mask: NDArray[np.uint8], labels: NDArray[np.int32], steps: int) -> None
         count = found
         if count == 0:
             break
+    for p in range(len(label)):
+        if label[p] == BLOCKED:
+            label[p] = 0

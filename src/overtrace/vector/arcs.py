@@ -17,6 +17,8 @@ ANCHOR = 1
 """Flag of a point that simplification keeps."""
 PINCH = 2
 """Flag of a point where an outline touches itself."""
+OUTSIDE = 2
+"""Mark of a pixel that belongs to another block; 1 marks a pixel whose upper edge has been walked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,15 @@ def concatenate(parts: list[Chains]) -> Chains:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
+def _comes_from_outside(flat: NDArray[np.int32], seen: NDArray[np.uint8], p: int, ahead: int, across: int) -> bool:
+    """Whether the edge before the one of pixel ``p`` belongs to a pixel of another block."""
+    before = p - ahead
+    if flat[before] != flat[p]:
+        return False
+    return seen[before + across if flat[before + across] == flat[p] else before] == OUTSIDE
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
 def _walk_block(
     labels: NDArray[np.int32], row: int, col: int, columns: int, stride: int
 ) -> tuple[
@@ -81,12 +92,15 @@ def _walk_block(
     flat = labels.ravel()
     ahead = np.array([1, framed_width, -1, -framed_width])
     across = np.array([-framed_width, 1, framed_width, -1])
-    ahead_y = np.array([0, 1, 0, -1])
-    ahead_x = np.array([1, 0, -1, 0])
-    # The corner where the edge on side d of pixel (0, 0) starts.
-    corner_y = np.array([0, 0, 1, 1])
-    corner_x = np.array([0, 1, 1, 0])
     seen = np.zeros(len(flat), np.uint8)
+    seen[:framed_width] = seen[-framed_width:] = OUTSIDE
+    seen[::framed_width] = seen[framed_width - 1 :: framed_width] = OUTSIDE
+    # Where a line of the lattice runs along a column of corners, and along a row of them.
+    line_x = np.zeros(width + 1, np.uint8)
+    line_y = np.zeros(height + 1, np.uint8)
+    if stride > 0:
+        line_x[-col % stride :: stride] = 1
+        line_y[-row % stride :: stride] = 1
 
     # Upper bounds; memory that is not written to is never taken from the system.
     most = 4 * height * width + 1
@@ -95,7 +109,8 @@ def _walk_block(
     ids = np.empty(most, np.int64)
     start = np.empty(most, np.int64)
     end = np.empty(most, np.int64)
-    offsets = np.zeros(most + 1, np.int64)
+    offsets = np.empty(most + 1, np.int64)
+    offsets[0] = 0
     n = 0
     m = 0
 
@@ -114,56 +129,48 @@ def _walk_block(
                     if closed:
                         if seen[p0]:
                             continue
-                    else:
-                        if flat[p0 - ahead[d0]] != label:
-                            continue
-                        by, bx = y0 - ahead_y[d0], x0 - ahead_x[d0]
-                        if flat[p0 - ahead[d0] + across[d0]] == label:
-                            turned = (d0 + 3) & 3
-                            by += ahead_y[turned]
-                            bx += ahead_x[turned]
-                        if 0 <= by < height and 0 <= bx < width:
-                            continue
-                    p, y, x, d = p0, y0, x0, d0
-                    name = ((row + y + corner_y[d]) * (columns + 1) + col + x + corner_x[d]) * 4 + d
+                    elif not _comes_from_outside(flat, seen, p0, ahead[d0], across[d0]):
+                        continue
+                    p, d = p0, d0
+                    y, x = y0 + (d == 2 or d == 3), x0 + (d == 1 or d == 2)
                     ids[n] = label
-                    start[n] = name
+                    start[n] = ((row + y) * (columns + 1) + col + x) * 4 + d
                     while True:
                         if d == 0:
                             seen[p] = 1
-                        q = flat[p + across[d]]
-                        r = flat[p + ahead[d]]
-                        f = flat[p + ahead[d] + across[d]]
-                        # The corner at the end of this edge.
-                        turned = (d + 1) & 3
-                        cy = row + y + corner_y[turned]
-                        cx = col + x + corner_x[turned]
-                        before = d
-                        if r != label:
-                            d = turned
+                            x += 1
+                            forward, left = 1, -framed_width
+                        elif d == 1:
+                            y += 1
+                            forward, left = framed_width, 1
+                        elif d == 2:
+                            x -= 1
+                            forward, left = -1, framed_width
                         else:
-                            p += ahead[d]
-                            y += ahead_y[d]
-                            x += ahead_x[d]
-                            if f == label:
-                                p += across[d]
-                                d = (d + 3) & 3
-                                y += ahead_y[d]
-                                x += ahead_x[d]
-                        anchor = (q != label) + (q != f) + (f != r) + (r != label) >= 3
-                        if stride > 0 and not anchor:
-                            flat_edge = before & 1 == 0 or d & 1 == 0
-                            steep_edge = before & 1 == 1 or d & 1 == 1
-                            anchor = (cx % stride == 0 and flat_edge) or (cy % stride == 0 and steep_edge)
+                            y -= 1
+                            forward, left = -framed_width, -1
+                        beside, front, corner = flat[p + left], flat[p + forward], flat[p + forward + left]
+                        before = d
+                        if front != label:
+                            d = (d + 1) & 3
+                        elif corner != label:
+                            p += forward
+                        else:
+                            p += forward + left
+                            d = (d + 3) & 3
+                        anchor = (beside != label) + (beside != corner) + (corner != front) + (front != label) >= 3
+                        if line_x[x] and not anchor:
+                            anchor = before & 1 == 0 or d & 1 == 0
+                        if line_y[y] and not anchor:
+                            anchor = before & 1 == 1 or d & 1 == 1
                         if d != before or anchor:
-                            points[m, 0] = cx
-                            points[m, 1] = cy
-                            flags[m] = anchor + 2 * (f == label and q != label and r != label)
+                            points[m, 0] = col + x
+                            points[m, 1] = row + y
+                            flags[m] = anchor + PINCH * (corner == label and front != label)
                             m += 1
-                        name = (cy * (columns + 1) + cx) * 4 + d
-                        if y < 0 or y >= height or x < 0 or x >= width or name == start[n]:
+                        if seen[p] == OUTSIDE or (p == p0 and d == d0):
                             break
-                    end[n] = name
+                    end[n] = ((row + y) * (columns + 1) + col + x) * 4 + d
                     n += 1
                     offsets[n] = m
     return (

@@ -72,7 +72,8 @@ def _split(
     out_points = np.empty_like(points)
     most = len(ids) + len(points)
     out_ids = np.empty(most, np.int64)
-    out_offsets = np.zeros(most + 1, np.int64)
+    out_offsets = np.empty(most + 1, np.int64)
+    out_offsets[0] = 0
     stack = np.empty(len(points) + 1, np.int64)
     n = 0
     m = 0
