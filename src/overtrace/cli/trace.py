@@ -47,7 +47,9 @@ def trace(
     min_area: Annotated[float, typer.Option(help="Leave out objects of fewer square metres.")] = 0.0,
     min_score: Annotated[float, typer.Option(help="Leave out objects that score less, from 0 to 1.")] = 0.0,
     runtime: Annotated[RuntimeName, typer.Option(help="What runs the network.")] = RuntimeName.openvino,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what a run that broke off had finished.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what a run that broke off had finished.")
+    ] = False,
     scratch: Annotated[Path | None, typer.Option(help="Folder for the work under way.")] = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page to look at the result.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,

@@ -134,9 +134,7 @@ def _seed_mask(planes: NDArray[np.uint8], interior: int, touch: int, distance: i
     mask = np.empty((height, width), np.uint8)
     for y in range(height):
         for x in range(width):
-            mask[y, x] = (
-                (planes[0, y, x] >= interior) & (planes[1, y, x] < touch) & (planes[2, y, x] >= distance)
-            )
+            mask[y, x] = (planes[0, y, x] >= interior) & (planes[1, y, x] < touch) & (planes[2, y, x] >= distance)
     return mask
 
 

@@ -22,9 +22,7 @@ class Sums:
     """(n,) highest value of the distance plane; parts combine by the maximum."""
 
 
-def grow_instances(
-    planes: NDArray[np.uint8], seeds: NDArray[np.int32], parameters: Parameters
-) -> NDArray[np.int32]:
+def grow_instances(planes: NDArray[np.uint8], seeds: NDArray[np.int32], parameters: Parameters) -> NDArray[np.int32]:
     """Labels of a block that was read with its halo.
 
     Args:

@@ -30,9 +30,7 @@ class Assembler:
     """
 
     def __init__(self) -> None:
-        self._pieces: dict[str, NDArray[Any]] = {
-            name: np.zeros(0, np.int64) for name in ("ids", "last", *SUMS)
-        }
+        self._pieces: dict[str, NDArray[Any]] = {name: np.zeros(0, np.int64) for name in ("ids", "last", *SUMS)}
         self._chains: list[Chains] = []
 
     def add(self, index: int, outlines: Arrays) -> list[Instances]:

@@ -57,5 +57,3 @@ def _is_kept(sums: Sums, scores: NDArray[np.float32], view: View, choice: Choice
     if choice.min_area_m2 > 0 and size is not None:
         kept &= sums.area * (size[0] * size[1]) >= choice.min_area_m2
     return kept
-
-

@@ -46,8 +46,9 @@ class Job:
         return [other for other in self._near(block) if overlap(other.core, self.halo_box(block)) is not None]
 
     def _near(self, block: Block) -> list[Block]:
-        reach = -(-halo_px(self.parameters) // self.blocks[0].core.height), -(
-            -halo_px(self.parameters) // self.blocks[0].core.width
+        reach = (
+            -(-halo_px(self.parameters) // self.blocks[0].core.height),
+            -(-halo_px(self.parameters) // self.blocks[0].core.width),
         )
         row, col = divmod(block.index, self.blocks_across)
         rows = range(max(row - reach[0], 0), min(row + reach[0] + 1, len(self.blocks) // self.blocks_across))

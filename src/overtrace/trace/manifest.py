@@ -43,9 +43,7 @@ def check_manifest(folder: Path, facts: Facts) -> None:
     try:
         stored = json.loads((folder / NAME).read_text())
     except (OSError, ValueError) as error:
-        raise BadManifest(
-            f"{folder} has no readable manifest: run without --resume to start anew"
-        ) from error
+        raise BadManifest(f"{folder} has no readable manifest: run without --resume to start anew") from error
     wanted = json.loads(json.dumps(facts))
     changed = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
     if changed:

@@ -30,7 +30,9 @@ class Length:
         if self.unit == "px" or self.value == 0:
             return self.value
         if grid.pixel_size_m is None:
-            raise BadOption(f"--simplify {self.value:g}m: the image does not say its scale: give --pixel-size, or use px")
+            raise BadOption(
+                f"--simplify {self.value:g}m: the image does not say its scale: give --pixel-size, or use px"
+            )
         return self.value / math.sqrt(grid.pixel_size_m[0] * grid.pixel_size_m[1])
 
 
