@@ -1,0 +1,120 @@
+"""Files that appear whole or not at all: written beside their final place, renamed when complete."""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from overtrace.errors import BadOutput
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A file that is being written, and the place it is for."""
+
+    final: Path
+    path: Path
+    """Same folder, hidden, named after the process: ``.crowns.4711.part.gpkg``."""
+    failures: tuple[type[Exception], ...] = (OSError,)
+    """What the writer of this format raises when the disk fails it."""
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Whatever goes wrong within leaves no file behind.
+
+        Raises:
+            BadOutput: one line in the place of any of ``failures``; other exceptions pass.
+        """
+        try:
+            yield
+        except self.failures as error:
+            self.discard()
+            raise BadOutput(f"{self.final} cannot be written: {_reason(error)}") from error
+        except BaseException:
+            self.discard()
+            raise
+
+    def commit(self) -> None:
+        """Put the file in its place, over an older one, so that a power cut leaves the old or the new one whole."""
+        with self.guard():
+            _flush_to_disk(self.path)
+            os.replace(self.path, self.final)
+            # Windows opens no folders, and needs no flush of them.
+            if os.name == "posix":
+                _flush_to_disk(self.final.parent)
+
+    def discard(self) -> None:
+        """Remove the file and what its format keeps beside it (journals, scratch copies); once is enough."""
+        for leftover in _files_beside(self.final, f"{re.escape(self.path.stem)}.*"):
+            leftover.unlink(missing_ok=True)
+
+
+def open_aside(path: str | Path, *failures: type[Exception]) -> Aside:
+    """An empty file to write, beside ``path``; what a killed process left there for the same ``path`` is removed.
+
+    Args:
+        failures: what the writer raises when the disk fails it, besides OSError.
+    Raises:
+        BadOutput: the folder is missing or not writable, or ``path`` is a folder.
+    """
+    final = Path(path)
+    if final.is_dir():
+        raise BadOutput(f"{final} is a folder: name a file in it")
+    if not final.parent.is_dir():
+        raise BadOutput(f"{final} cannot be written: folder {final.parent} does not exist: create it first")
+    _remove_abandoned(final)
+    aside = final.with_name(f".{final.stem}.{os.getpid()}.part{final.suffix}")
+    try:
+        aside.write_bytes(b"")
+    except OSError as error:
+        raise BadOutput(f"{final} cannot be written: {_reason(error)}") from error
+    return Aside(final, aside, (OSError, *failures))
+
+
+def _remove_abandoned(final: Path) -> None:
+    """Without this, each kill of a long run would leave a large hidden file."""
+    pattern = rf"\.{re.escape(final.stem)}\.(\d+)\.part{re.escape(final.suffix)}.*"
+    for leftover in _files_beside(final, pattern):
+        match = re.fullmatch(pattern, leftover.name)
+        if match and not _is_running(int(match[1])):
+            leftover.unlink(missing_ok=True)
+
+
+def _files_beside(final: Path, pattern: str) -> list[Path]:
+    try:
+        return [entry for entry in final.parent.iterdir() if re.fullmatch(pattern, entry.name)]
+    except OSError:
+        return []
+
+
+def _is_running(process: int) -> bool:
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
+
+
+def _flush_to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong and what to do, on one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    if getattr(error, "errno", None) == errno.ENOSPC or re.search(r"disk is full|no space left", text, re.IGNORECASE):
+        return "no space left on the disk: free some, or write to another one"
+    return f"{text}: check its folder and disk"

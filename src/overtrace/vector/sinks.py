@@ -1,0 +1,26 @@
+"""Which sink writes a file of polygons, by its extension."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from overtrace.errors import BadOutput
+from overtrace.vector.geopackage import GeoPackage
+from overtrace.vector.tables import Header, Sink
+
+SINKS: dict[str, Callable[[Path, Header], Sink]] = {
+    ".gpkg": GeoPackage,
+}
+
+
+def open_sink(path: str | Path, header: Header) -> Sink:
+    """Start a file of polygons, aside; the file at ``path``, if there is one, stays until ``commit``.
+
+    Raises:
+        BadOutput: unknown extension, missing folder, a folder that cannot be written.
+        BadOption: a format whose package is not installed.
+    """
+    path = Path(path)
+    sink = SINKS.get(path.suffix.lower())
+    if sink is None:
+        raise BadOutput(f"{path} has the unknown extension '{path.suffix}': use one of {', '.join(SINKS)}")
+    return sink(path, header)
