@@ -25,7 +25,7 @@ class Components:
     """(n,) row-major index, within the block, of the first pixel."""
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def find_root(parent: NDArray[np.int32], i: int) -> int:
     """Root of ``i``, halving the path on the way."""
     while parent[i] != i:
@@ -34,7 +34,7 @@ def find_root(parent: NDArray[np.int32], i: int) -> int:
     return i
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def join(parent: NDArray[np.int32], i: int, j: int) -> None:
     """Put ``i`` and ``j`` in one set, whose root is its smallest member."""
     i = find_root(parent, i)
@@ -45,7 +45,7 @@ def join(parent: NDArray[np.int32], i: int, j: int) -> None:
         parent[i] = j
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def find_runs(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """Maximal runs of each row of a mask.
 
@@ -84,9 +84,9 @@ def find_runs(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.in
     return start, stop, offsets
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def join_runs(start: NDArray[np.int32], stop: NDArray[np.int32], offsets: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Root of each run, once runs that touch by a side are joined; (n,) and a root is the first run of its component."""
+    """Root of each run once runs that touch by a side are joined: the first run of its component."""
     parent = np.arange(len(start)).astype(np.int32)
     for y in range(1, len(offsets) - 1):
         i, j = offsets[y - 1], offsets[y]
@@ -102,7 +102,7 @@ def join_runs(start: NDArray[np.int32], stop: NDArray[np.int32], offsets: NDArra
     return parent
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _label(
     mask: NDArray[np.uint8],
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
@@ -128,7 +128,7 @@ def _label(
     return labels, area, first
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _seed_mask(planes: NDArray[np.uint8], interior: int, touch: int, distance: int) -> NDArray[np.uint8]:
     _, height, width = planes.shape
     mask = np.empty((height, width), np.uint8)
@@ -158,9 +158,9 @@ def label_seeds(planes: NDArray[np.uint8], parameters: Parameters) -> Components
     return label_components(_seed_mask(planes, parameters.interior, parameters.touch, parameters.distance))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def join_pairs(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Root of each of ``count`` components once the pairs (``first``, ``second``) are joined; a root is its smallest member."""
+    """Root of each component once the pairs (``first``, ``second``) are joined: the smallest of its set."""
     parent = np.arange(count)
     for k in range(len(first)):
         i, j = first[k], second[k]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from overtrace.decode.components import find_runs, join_runs
 from overtrace.decode.parameters import Parameters
 
-
 BLOCKED = np.iinfo(np.int32).max
 """Stands for a label where nothing may grow."""
 
@@ -21,7 +20,7 @@ def halo_px(parameters: Parameters) -> int:
     return parameters.grow_px + parameters.hole_px + 2
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def object_mask(interior: NDArray[np.uint8], threshold: int, hole_px: int) -> NDArray[np.uint8]:
     """Pixels of objects, with small gaps filled.
 
@@ -62,7 +61,7 @@ def object_mask(interior: NDArray[np.uint8], threshold: int, hole_px: int) -> ND
     return mask
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def grow(mask: NDArray[np.uint8], labels: NDArray[np.int32], steps: int) -> None:
     """Grow labels inside a mask, in place: nearest seed first, the smaller label on a tie.
 

@@ -38,7 +38,7 @@ def grow_instances(planes: NDArray[np.uint8], seeds: NDArray[np.int32], paramete
     return labels[1:-1, 1:-1]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _sum(
     labels: NDArray[np.int32], interior: NDArray[np.uint8], distance: NDArray[np.uint8], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

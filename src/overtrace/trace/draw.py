@@ -8,7 +8,7 @@ from overtrace.raster.grid import Box
 from overtrace.raster.lattice import Block
 from overtrace.trace.job import Job, overlap, within
 from overtrace.trace.predict import chunks
-from overtrace.trace.scratch import load, save
+from overtrace.trace.scratch import Arrays, load, save
 from overtrace.vector.arcs import Chains, walk_outlines
 from overtrace.vector.rings import build_polygons
 from overtrace.vector.simplify import simplify_chains
@@ -93,7 +93,7 @@ def draw_block(job: Job, block: Block) -> None:
 
 def _pack(
     chains: Chains, sums: Sums, ids: NDArray[np.int64], last: NDArray[np.int64]
-) -> dict[str, NDArray[np.generic]]:
+) -> Arrays:
     """What is complete as polygons, the rest as pieces; everything by id."""
     crossing = last >= 0
     inner = (sums.area > 0) & ~crossing

@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.errors import BadOption, BadOutput
-from overtrace.raster.sink import LabelSink, open_labels
-from overtrace.trace.coco import open_coco
 from overtrace.trace.job import Job
 from overtrace.trace.plan import Plan
-from overtrace.trace.report import open_report
 from overtrace.trace.scratch import load
 from overtrace.vector.sinks import open_sink
 from overtrace.vector.tables import Batch, Sink
+
+if TYPE_CHECKING:
+    from overtrace.raster.sink import LabelSink
 
 LABELS = (".tif", ".tiff")
 
@@ -25,20 +26,22 @@ class Outputs:
     def __init__(self) -> None:
         self.paths: list[Path] = []
         self._sinks: list[Sink] = []
-        self._labels: list[LabelSink] = []
+        self._labels: list["LabelSink"] = []
 
     @property
     def wants_labels(self) -> bool:
         """Whether a label raster is among them."""
         return bool(self._labels)
 
-    def add(self, path: Path, sink: Sink | LabelSink) -> None:
-        """One more file."""
+    def add(self, path: Path, sink: Sink) -> None:
+        """A table of polygons."""
         self.paths.append(path)
-        if isinstance(sink, LabelSink):
-            self._labels.append(sink)
-        else:
-            self._sinks.append(sink)
+        self._sinks.append(sink)
+
+    def add_labels(self, path: Path, sink: "LabelSink") -> None:
+        """A label raster."""
+        self.paths.append(path)
+        self._labels.append(sink)
 
     def write(self, batch: Batch) -> None:
         """Write rows to every table."""
@@ -91,20 +94,28 @@ def open_outputs(outs: Sequence[str | Path], report: str | Path | None, plan: Pl
     outputs = Outputs()
     try:
         for path in paths:
-            outputs.add(path, _open(path, plan))
+            _open(path, plan, outputs)
         if report is not None:
-            outputs.add(Path(report), open_report(Path(report), plan.header, raster=plan.rasters[0], card=plan.card))
+            from overtrace.trace.report import open_report
+
+            page = open_report(Path(report), plan.header, raster=plan.rasters[0], card=plan.card)
+            outputs.add(Path(report), page)
     except BaseException:
         outputs.abort()
         raise
     return outputs
 
 
-def _open(path: Path, plan: Plan) -> Sink | LabelSink:
+def _open(path: Path, plan: Plan, outputs: Outputs) -> None:
     if path.suffix.lower() in LABELS:
+        from overtrace.raster.sink import open_labels
+
         if len(plan.rasters) > 1:
             raise BadOption(f"{path} holds the labels of one image, {len(plan.rasters)} came: trace them one by one")
-        return open_labels(path, plan.view_grid())
-    if path.suffix.lower() == ".json":
-        return open_coco(path, plan.header)
-    return open_sink(path, plan.header)
+        outputs.add_labels(path, open_labels(path, plan.open_job(0, keep_labels=True).view.grid))
+    elif path.suffix.lower() == ".json":
+        from overtrace.trace.coco import open_coco
+
+        outputs.add(path, open_coco(path, plan.header))
+    else:
+        outputs.add(path, open_sink(path, plan.header))

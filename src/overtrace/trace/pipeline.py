@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.errors import BadOption, BadOutput
+from overtrace.errors import BadOutput
 from overtrace.raster.lattice import Block
 from overtrace.trace.assemble import Assembler
 from overtrace.trace.batches import Choice, make_batch

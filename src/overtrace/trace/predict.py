@@ -11,13 +11,13 @@ from overtrace.models.runtime import Network
 from overtrace.raster.grid import Box
 from overtrace.raster.lattice import Block
 from overtrace.trace.job import Job, within
-from overtrace.trace.scratch import load, save
+from overtrace.trace.scratch import Arrays, load, save
 
 CHUNK = 128
 """Side of the pieces in which planes are kept, so that a halo can be read without the whole block."""
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _quantise(probabilities: NDArray[np.float32], valid: NDArray[np.bool_], planes: NDArray[np.uint8]) -> None:
     """Probabilities 0..1 to 1..255, and 0 where there is no data, into ``planes``."""
     count, height, width = probabilities.shape
@@ -61,7 +61,7 @@ def predict_block(job: Job, network: Network, block: Block) -> None:
     planes = predict(job, network, block)
     seeds = label_seeds(planes, job.parameters)
     labels = seeds.labels.astype(np.uint16 if len(seeds.area) < 2**16 else np.uint32)
-    arrays: dict[str, NDArray[np.generic]] = {
+    arrays: Arrays = {
         "area": seeds.area,
         "first": _first_in_image(seeds, block.core, job.view.grid.width),
         "top": labels[0],
@@ -86,7 +86,7 @@ def settle_seeds(job: Job) -> None:
     across = job.blocks_across
     area, first, pairs = [], [], []
     offsets = np.zeros(len(job.blocks) + 1, np.int64)
-    borders: dict[int, dict[str, NDArray[np.generic]]] = {}
+    borders: dict[int, Arrays] = {}
     for block in job.blocks:
         i = block.index
         found = load(job.planes_file(block), ("area", "first", "top", "bottom", "left", "right"))

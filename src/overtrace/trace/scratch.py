@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zstandard
@@ -17,14 +18,14 @@ from numpy.typing import NDArray
 
 MAGIC = b"OVTRACE1"
 LEVEL = 1
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 
 
 class Damaged(Exception):
     """A scratch file that is not what was written."""
 
 
-def save(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+def save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays of any shape and number under their names."""
     compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
     frames = [compressor.compress(np.ascontiguousarray(array).data) if array.size else b"" for array in arrays.values()]

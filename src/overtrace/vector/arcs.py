@@ -7,7 +7,7 @@ edge. Corners where outlines meet are anchors: simplification may not move them,
 """
 
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numba import njit
@@ -38,9 +38,9 @@ class Chains:
     flags: NDArray[np.uint8]
     """(m,) ANCHOR and PINCH."""
 
-    def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Self:
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.integer]) -> Self:
         """The chosen pieces, by mask or by index, in that order."""
-        index = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        index: NDArray[Any] = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
         source, offsets = gather(self.offsets, index)
         return type(self)(
             self.ids[index], self.start[index], self.end[index], offsets, self.points[source], self.flags[source]
@@ -72,16 +72,16 @@ def concatenate(parts: list[Chains]) -> Chains:
     return Chains(**columns)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _comes_from_outside(flat: NDArray[np.int32], seen: NDArray[np.uint8], p: int, ahead: int, across: int) -> bool:
     """Whether the edge before the one of pixel ``p`` belongs to a pixel of another block."""
     before = p - ahead
     if flat[before] != flat[p]:
         return False
-    return seen[before + across if flat[before + across] == flat[p] else before] == OUTSIDE
+    return bool(seen[before + across if flat[before + across] == flat[p] else before] == OUTSIDE)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _walk_block(
     labels: NDArray[np.int32], row: int, col: int, columns: int, stride: int
 ) -> tuple[

@@ -42,7 +42,7 @@ def join_chains(chains: Chains) -> Chains:
     return Chains(ordered.ids[heads[:-1]], names, names, ordered.offsets[heads], ordered.points, ordered.flags)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _follow(follower: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The cycles of a permutation, one after the other, and the length of each."""
     seen = np.zeros(len(follower), np.uint8)
@@ -64,7 +64,7 @@ def _follow(follower: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.
     return sequence, lengths[:cycles].copy()
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _split(
     ids: NDArray[np.int64], offsets: NDArray[np.int64], points: NDArray[np.int32], flags: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
@@ -107,7 +107,7 @@ def _split(
     return out_ids[:n].copy(), out_offsets[: n + 1].copy(), out_points[:m].copy()
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _double_areas(offsets: NDArray[np.int64], points: NDArray[np.int32]) -> NDArray[np.int64]:
     """Twice the signed area of each ring: exteriors are positive, holes negative."""
     doubled = np.zeros(len(offsets) - 1, np.int64)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from overtrace.vector.arcs import ANCHOR, Chains
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _offset(points: NDArray[np.int64], a: int, b: int, k: int) -> float:
-    """Squared distance of point k from the chord a to b; exact integers until the last division, so direction is free."""
+    """Squared distance of point k from the chord a to b, the same from b to a: all but the division is exact."""
     dx, dy = points[k, 0] - points[a, 0], points[k, 1] - points[a, 1]
     cx, cy = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
     length = cx * cx + cy * cy
@@ -27,10 +27,10 @@ def _offset(points: NDArray[np.int64], a: int, b: int, k: int) -> float:
         dx, dy = points[k, 0] - points[b, 0], points[k, 1] - points[b, 1]
         return float(dx * dx + dy * dy)
     beside = dx * cy - dy * cx
-    return float(beside * beside) / length
+    return float(beside * beside / length)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _farthest(points: NDArray[np.int64], a: int, b: int) -> int:
     """The point between a and b that is farthest from their chord; of several, the topmost leftmost."""
     farthest, worst = a + 1, -1.0
@@ -45,7 +45,7 @@ def _farthest(points: NDArray[np.int64], a: int, b: int) -> int:
     return farthest
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _encloses(points: NDArray[np.int64], a: int, b: int, x: int, y: int) -> bool:
     """Whether corner (x, y), if not on the arc a to b, lies between it and its chord, or on the chord."""
     winding = 0
@@ -64,7 +64,7 @@ def _encloses(points: NDArray[np.int64], a: int, b: int, x: int, y: int) -> bool
     return winding != 0
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _is_clear(
     points: NDArray[np.int64], a: int, b: int, tolerance: float, labels: NDArray[np.int32], row: int, col: int
 ) -> bool:
@@ -90,7 +90,7 @@ def _is_clear(
     return True
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _thin(
     points: NDArray[np.int64],
     first: int,
@@ -113,16 +113,16 @@ def _thin(
         farthest = _farthest(points, a, b)
         worst = _offset(points, a, b, farthest)
         whole = a == first and b == last and worst > 0
-        if worst < tolerance * tolerance and not whole:
-            if tolerance <= 0.5 or worst == 0 or _is_clear(points, a, b, tolerance, labels, row, col):
-                continue
+        near = worst < tolerance * tolerance and not whole
+        if near and (tolerance <= 0.5 or worst == 0 or _is_clear(points, a, b, tolerance, labels, row, col)):
+            continue
         keep[farthest] = 1
         stack[depth, 0], stack[depth, 1] = a, farthest
         stack[depth + 1, 0], stack[depth + 1, 1] = farthest, b
         depth += 2
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def _simplify(
     start: NDArray[np.int64],
     end: NDArray[np.int64],
