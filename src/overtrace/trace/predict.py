@@ -57,8 +57,16 @@ def chunks(core: Box) -> Iterator[tuple[str, Box]]:
 
 
 def predict_block(job: Job, network: Network, block: Block) -> None:
-    """Keep the planes and the seeds of a block in its file."""
-    planes = predict(job, network, block)
+    """Run the network on a block and keep what it says."""
+    keep_planes(job, block, predict(job, network, block))
+
+
+def keep_planes(job: Job, block: Block, planes: NDArray[np.uint8]) -> None:
+    """Keep the planes and the seeds of a block in its file.
+
+    Args:
+        planes: (planes, h, w) of the core of the block.
+    """
     seeds = label_seeds(planes, job.parameters)
     labels = seeds.labels.astype(np.uint16 if len(seeds.area) < 2**16 else np.uint32)
     arrays: Arrays = {
