@@ -3,8 +3,8 @@
 import errno
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,19 +22,20 @@ class Aside:
     """What the writer of this format raises when the disk fails it."""
 
     @contextmanager
-    def guard(self) -> Iterator[None]:
+    def guard(self, close: Callable[[], object] | None = None) -> Iterator[None]:
         """Whatever goes wrong within leaves no file behind.
 
+        Args:
+            close: closes the file, which some systems want before it is removed.
         Raises:
             BadOutput: one line in the place of any of ``failures``; other exceptions pass.
         """
         try:
             yield
-        except self.failures as error:
-            self.discard()
-            raise BadOutput(f"{self.final} cannot be written: {_reason(error)}") from error
-        except BaseException:
-            self.discard()
+        except BaseException as error:
+            self.discard(close)
+            if isinstance(error, self.failures):
+                raise BadOutput(f"{self.final} cannot be written: {_reason(error)}") from error
             raise
 
     def commit(self) -> None:
@@ -46,8 +47,12 @@ class Aside:
             if os.name == "posix":
                 _flush_to_disk(self.final.parent)
 
-    def discard(self) -> None:
-        """Remove the file and what its format keeps beside it (journals, scratch copies); once is enough."""
+    def discard(self, close: Callable[[], object] | None = None) -> None:
+        """Close the file, and remove it and what its format keeps beside it (journals, scratch copies)."""
+        if close is not None:
+            # What does not fit on a full disk is not wanted any more.
+            with suppress(*self.failures):
+                close()
         for leftover in _files_beside(self.final, f"{re.escape(self.path.stem)}.*"):
             leftover.unlink(missing_ok=True)
 

@@ -8,7 +8,6 @@ import sqlite3
 import struct
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,18 +32,18 @@ class GeoPackage:
         with self._aside.guard():
             _make_empty(self._aside.path, header)
             self._connection = sqlite3.connect(self._aside.path, isolation_level=None, check_same_thread=False)
-        with self._guard():
+        with self._aside.guard(self._connection.close):
             self._layer = _Layer(self._connection, header.layer)
 
     def write(self, batch: Batch) -> None:
         """Add the rows of a batch, and their entries in the spatial index."""
-        with self._guard():
+        with self._aside.guard(self._connection.close):
             columns = attributes(batch, self._header).values()
             self._layer.insert(batch.polygons, [column.tolist() for column in columns])
 
     def finish(self, summary: Mapping[str, object] = NO_SUMMARY) -> None:
         """Write extent and count of the layer, and close the file."""
-        with self._guard():
+        with self._aside.guard(self._connection.close):
             self._layer.finish()
             self._connection.close()
 
@@ -54,17 +53,7 @@ class GeoPackage:
 
     def abort(self) -> None:
         """Remove the file."""
-        self._connection.close()
-        self._aside.discard()
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        with self._aside.guard():
-            try:
-                yield
-            except BaseException:
-                self._connection.close()
-                raise
+        self._aside.discard(self._connection.close)
 
 
 class _Layer:

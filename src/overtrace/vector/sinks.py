@@ -4,11 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from overtrace.errors import BadOutput
+from overtrace.vector.geojson import GeoJson, GeoJsonLines
 from overtrace.vector.geopackage import GeoPackage
 from overtrace.vector.tables import Header, Sink
 
 SINKS: dict[str, Callable[[Path, Header], Sink]] = {
     ".gpkg": GeoPackage,
+    ".geojson": GeoJson,
+    ".geojsonl": GeoJsonLines,
 }
 
 
