@@ -14,6 +14,7 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from overtrace.trace.canopy import grow_canopy, noise
+from overtrace.trace.picture import paint_canopy
 
 PIXEL_SIZE_M = 0.25
 
@@ -30,6 +31,17 @@ def draw_planes(row: int, col: int, height: int, width: int, *, spacing_px: floa
     for plane, values in zip(planes, (interior, touch, 255 * canopy.depth), strict=True):
         np.clip(np.rint(values), 1, 255, out=plane, casting="unsafe")
     return planes
+
+
+def draw_pictures(period: int = 4096) -> Callable[[int, int, int, int], np.ndarray]:
+    """A picture of a canopy, (3, height, width) uint8 for any box, which repeats itself after ``period`` pixels."""
+    picture = paint_canopy(0, 0, period, period)
+
+    def draw(row: int, col: int, height: int, width: int) -> np.ndarray:
+        rows, cols = np.arange(row, row + height) % period, np.arange(col, col + width) % period
+        return picture[:, rows[:, None], cols]
+
+    return draw
 
 
 def write_image(
