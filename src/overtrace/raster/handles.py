@@ -8,6 +8,8 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -15,8 +17,9 @@ from rasterio.io import DatasetReader
 
 from overtrace.errors import BadImage
 
-# GDAL takes 5 % of the machine's memory by default. Blocks are read in lattice order, so a few rows of tiles do.
 CACHE_BYTES = 128 * 2**20
+"""For all threads of a process together; GDAL takes 5 % of the machine's memory by default. The environment variable
+GDAL_CACHEMAX goes before it."""
 HANDLES_PER_THREAD = 4
 
 _local = threading.local()
@@ -46,6 +49,14 @@ def close_handles() -> None:
         handles.popitem()[1].close()
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """An image without a place on the ground is nothing to warn of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
 def _thread_handles() -> OrderedDict[str, DatasetReader]:
     """Handles of this thread; a forked child starts anew, as it shares file positions with its parent."""
     if getattr(_local, "process", None) != os.getpid():
@@ -58,9 +69,10 @@ def _thread_handles() -> OrderedDict[str, DatasetReader]:
 def _open(path: str) -> DatasetReader:
     if "://" not in path and not path.startswith("/vsi") and ":" not in path and not os.path.exists(path):
         raise BadImage(f"{path} does not exist: check the path")
+    # GDAL looks once, when it first reads a block: a rasterio.Env around the opening alone would come too early.
+    os.environ.setdefault("GDAL_CACHEMAX", str(CACHE_BYTES // 2**20))
     try:
-        with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with quiet():
             return rasterio.open(path)
     except RasterioError as error:
         raise BadImage(f"{path} cannot be opened as an image: {first_line(error)}") from error

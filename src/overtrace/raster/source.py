@@ -91,7 +91,7 @@ class Raster:
             if self.alpha is not None:
                 valid &= handle.read(self.alpha, window=window) != 0
         except RasterioError as error:
-            raise BadImage(f"{self.name} is damaged: {_place(box)} cannot be read: {first_line(error)}") from error
+            raise BadImage(f"{self.name} is damaged: {place_of(box)} cannot be read: {first_line(error)}") from error
         if self.palette is None:
             return values, valid
         colours = np.frombuffer(self.palette, np.uint8).reshape(256, 4)
@@ -236,5 +236,6 @@ def _place_on_ground(handle: DatasetReader, pixel_size_m: float | None) -> tuple
     return Grid(handle.height, handle.width, transform, crs, size), tuple(notes)
 
 
-def _place(box: Box) -> str:
+def place_of(box: Box) -> str:
+    """A box in the words of an error message."""
     return f"rows {box.row} to {box.row + box.height - 1}, columns {box.col} to {box.col + box.width - 1}"
