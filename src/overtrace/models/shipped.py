@@ -24,11 +24,11 @@ def find_model(name: str | Path) -> Path:
     known = dict(shipped())
     if str(name) in known:
         return known[str(name)]
-    path = Path(name)
+    path, names = Path(name), ", ".join(known) or "(none is shipped)"
     if path.is_file():
         return path
     if path.is_dir():
-        raise BadModel(f"{path} is a folder: name a model file (.onnx), or one of {', '.join(known)}")
+        raise BadModel(f"{path} is a folder: name a model file (.onnx), or one of {names}")
     if path.suffix or os.sep in str(name):
-        raise BadModel(f"{path} does not exist: check the path, or use one of {', '.join(known)}")
-    raise BadModel(f"no model is called {name}: wanted one of {', '.join(known)}, or the path of a model file")
+        raise BadModel(f"{path} does not exist: check the path, or use one of {names}")
+    raise BadModel(f"no model is called {name}: wanted one of {names}, or the path of a model file")

@@ -21,6 +21,7 @@ CACHE_BYTES = 128 * 2**20
 """For all threads of a process together; GDAL takes 5 % of the machine's memory by default. The environment variable
 GDAL_CACHEMAX goes before it."""
 HANDLES_PER_THREAD = 4
+PNG_TAIL_BYTES = 2**16
 
 _local = threading.local()
 
@@ -73,9 +74,19 @@ def _open(path: str) -> DatasetReader:
     os.environ.setdefault("GDAL_CACHEMAX", str(CACHE_BYTES // 2**20))
     try:
         with quiet():
-            return rasterio.open(path)
+            handle = rasterio.open(path)
     except RasterioError as error:
         raise BadImage(f"{path} cannot be opened as an image: {first_line(error)}") from error
+    if handle.driver == "PNG" and os.path.isfile(path) and not _has_end(path):
+        raise BadImage(f"{path} is damaged: it is cut short: copy or download it again")
+    return handle
+
+
+def _has_end(path: str) -> bool:
+    """Whether a PNG is complete; GDAL reads what is missing as noise."""
+    with open(path, "rb") as file:
+        file.seek(-min(PNG_TAIL_BYTES, os.path.getsize(path)), os.SEEK_END)
+        return b"IEND\xaeB`\x82" in file.read()
 
 
 def first_line(error: Exception) -> str:

@@ -1,0 +1,119 @@
+"""overtrace info: what an image or a model file is, and how they fit each other."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from overtrace.models.card import Card
+    from overtrace.raster.source import Raster
+
+
+def info(
+    path: Annotated[str, typer.Argument(help="An image, a model file, or the name of a model that is shipped.")],
+    model: Annotated[str, typer.Option(help="The model whose view of an image is described.")] = "trees",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what an image or a model file is."""
+    from overtrace.models.card import read_card
+    from overtrace.models.shipped import find_model, shipped
+    from overtrace.raster.source import open_raster
+
+    if path.lower().endswith(".onnx") or path in dict(shipped()):
+        file = find_model(path)
+        facts = _describe_model(file, read_card(file))
+    else:
+        raster = open_raster(path)
+        facts = _describe_image(raster) | _describe_view(raster, model)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        _print(facts)
+
+
+def _describe_model(path: "Path", card: "Card") -> dict[str, Any]:
+    return {"file": str(path), "bytes": path.stat().st_size, **card.model_dump(mode="json")}
+
+
+def _describe_image(raster: "Raster") -> dict[str, Any]:
+    from overtrace.raster.tiled import is_slow
+
+    grid = raster.grid
+    return {
+        "image": raster.name,
+        "format": raster.driver,
+        "width": grid.width,
+        "height": grid.height,
+        "megapixels": round(grid.width * grid.height / 1e6, 3),
+        "bands": raster.band_count,
+        "roles": raster.roles,
+        "type": raster.dtype,
+        "crs": None if grid.crs is None else grid.crs.to_string(),
+        "pixel_size_m": grid.pixel_size_m,
+        "transform": None if grid.transform.is_identity else list(grid.transform)[:6],
+        "nodata": raster.nodata if any(value is not None for value in raster.nodata) else None,
+        "alpha_band": raster.alpha,
+        "mask": raster.mask,
+        "block_shape": raster.block_shape,
+        "compression": raster.compression,
+        "copied_into_tiles_first": is_slow(raster),
+        "notes": raster.notes,
+    }
+
+
+def _describe_view(raster: "Raster", model: str) -> dict[str, Any]:
+    """How a model would see the image, or why it would not."""
+    from overtrace.errors import BadImage, BadModel
+    from overtrace.models.card import read_card
+    from overtrace.models.shipped import find_model
+    from overtrace.raster.view import choose_bands, fit_grid
+
+    try:
+        card = read_card(find_model(model))
+        bands = choose_bands(raster, card.bands)
+    except (BadImage, BadModel) as error:
+        return {f"seen by {model}": str(error)}
+    grid = fit_grid(raster.grid, card.pixel_size_m)
+    divisor = card.scaling.divisors.get(raster.dtype)
+    return {
+        f"seen by {model}": {
+            "bands": dict(zip(card.bands, bands, strict=True)),
+            "width": grid.width,
+            "height": grid.height,
+            "pixel_size_m": grid.pixel_size_m,
+            "resampled": grid != raster.grid,
+            "scaling": f"divided by {divisor:g}" if divisor else f"percentiles {card.scaling.percentiles}",
+        }
+    }
+
+
+def _print(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), escape(_show(value)))
+    Console().print(table)
+
+
+def _show(value: Any) -> str:
+    """A value as one reads it; parts of it on lines of their own."""
+    if value in (None, "", [], (), {}):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, dict):
+        return "\n".join(f"{key.replace('_', ' ')}: {_show(part)}" for key, part in value.items())
+    if isinstance(value, list | tuple):
+        separator = "\n" if any(isinstance(part, dict | str) and len(part) > 12 for part in value) else ", "
+        return separator.join(_show(part).replace("\n", ", ") for part in value)
+    return str(value)
