@@ -3,12 +3,15 @@
 import errno
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from overtrace.errors import BadOutput
+
+FULL_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,11 @@ class Aside:
         try:
             yield
         except BaseException as error:
+            reason = _reason(error, self.final.parent) if isinstance(error, self.failures) else None
             self.discard(close)
-            if isinstance(error, self.failures):
-                raise BadOutput(f"{self.final} cannot be written: {_reason(error)}") from error
-            raise
+            if reason is None:
+                raise
+            raise BadOutput(f"{self.final} cannot be written: {reason}") from error
 
     def commit(self) -> None:
         """Put the file in its place, over an older one, so that a power cut leaves the old or the new one whole."""
@@ -75,7 +79,7 @@ def open_aside(path: str | Path, *failures: type[Exception]) -> Aside:
     try:
         aside.write_bytes(b"")
     except OSError as error:
-        raise BadOutput(f"{final} cannot be written: {_reason(error)}") from error
+        raise BadOutput(f"{final} cannot be written: {_reason(error, final.parent)}") from error
     return Aside(final, aside, (OSError, *failures))
 
 
@@ -115,11 +119,17 @@ def _flush_to_disk(path: Path) -> None:
         os.close(handle)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, folder: Path) -> str:
     """What went wrong and what to do, on one line."""
-    text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.strerror:
-        text = error.strerror
-    if getattr(error, "errno", None) == errno.ENOSPC or re.search(r"disk is full|no space left", text, re.IGNORECASE):
+    text = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+    if getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in text or _is_full(folder):
         return "no space left on the disk: free some, or write to another one"
     return f"{text}: check its folder and disk"
+
+
+def _is_full(folder: Path) -> bool:
+    """GDAL says of a full disk no more than that a write failed."""
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False

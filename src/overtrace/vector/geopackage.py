@@ -35,6 +35,11 @@ class GeoPackage:
         with self._aside.guard(self._connection.close):
             self._layer = _Layer(self._connection, header.layer)
 
+    @property
+    def path(self) -> Path:
+        """The file that is being written."""
+        return self._aside.path
+
     def write(self, batch: Batch) -> None:
         """Add the rows of a batch, and their entries in the spatial index."""
         with self._aside.guard(self._connection.close):

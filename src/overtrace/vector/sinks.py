@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from overtrace.errors import BadOutput
+from overtrace.vector.flatgeobuf import FlatGeobuf
 from overtrace.vector.geojson import GeoJson, GeoJsonLines
 from overtrace.vector.geopackage import GeoPackage
 from overtrace.vector.tables import Header, Sink
@@ -12,6 +13,7 @@ SINKS: dict[str, Callable[[Path, Header], Sink]] = {
     ".gpkg": GeoPackage,
     ".geojson": GeoJson,
     ".geojsonl": GeoJsonLines,
+    ".fgb": FlatGeobuf,
 }
 
 
