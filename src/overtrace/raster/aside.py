@@ -61,6 +61,33 @@ class Aside:
             leftover.unlink(missing_ok=True)
 
 
+class TextAside:
+    """A text file that is written aside, piece by piece."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._aside = open_aside(path)
+        with self._aside.guard():
+            self._file = self._aside.path.open("w", encoding="utf-8", newline="\n")
+
+    def put(self, text: str) -> None:
+        """Add a piece."""
+        with self._aside.guard(self._file.close):
+            self._file.write(text)
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        with self._aside.guard():
+            self._file.close()
+
+    def commit(self) -> None:
+        """Rename the file."""
+        self._aside.commit()
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self._aside.discard(self._file.close)
+
+
 def open_aside(path: str | Path, *failures: type[Exception]) -> Aside:
     """An empty file to write, beside ``path``; what a killed process left there for the same ``path`` is removed.
 

@@ -13,7 +13,7 @@ from pyproj import CRS as ProjCRS
 from pyproj import Transformer
 from rasterio.crs import CRS
 
-from overtrace.raster.aside import open_aside
+from overtrace.raster.aside import TextAside
 from overtrace.vector.attributes import Column, Values, attributes
 from overtrace.vector.tables import NO_SUMMARY, Batch, Header, Polygons
 
@@ -37,52 +37,54 @@ class GeoJson:
     def __init__(self, path: Path, header: Header) -> None:
         code = None if header.crs is None else ProjCRS.from_wkt(header.crs.to_wkt()).to_epsg(EPSG_CONFIDENCE)
         place = _Place(header.crs, keep=code is not None)
-        self._features = _Features(path, header, place)
-        self._features.put(_opening(header, code))
+        self._features = _Features(header, place)
+        self._text = TextAside(path)
+        self._text.put(_opening(header, code))
         self._separator = "\n"
 
     def write(self, batch: Batch) -> None:
         """Add the features of a batch."""
         lines = self._features.lines(batch)
         if lines:
-            self._features.put(self._separator + ",\n".join(lines))
+            self._text.put(self._separator + ",\n".join(lines))
             self._separator = ",\n"
 
     def finish(self, summary: Mapping[str, object] = NO_SUMMARY) -> None:
         """End the collection and close the file."""
-        self._features.put("\n]}\n")
-        self._features.close()
+        self._text.put("\n]}\n")
+        self._text.close()
 
     def commit(self) -> None:
         """Rename the file."""
-        self._features.aside.commit()
+        self._text.commit()
 
     def abort(self) -> None:
         """Remove the file."""
-        self._features.discard()
+        self._text.discard()
 
 
 class GeoJsonLines:
     """Sink for ``.geojsonl``: a feature a line, in longitude and latitude, for readers take no other CRS there."""
 
     def __init__(self, path: Path, header: Header) -> None:
-        self._features = _Features(path, header, _Place(header.crs, keep=False))
+        self._features = _Features(header, _Place(header.crs, keep=False))
+        self._text = TextAside(path)
 
     def write(self, batch: Batch) -> None:
         """Add the features of a batch."""
-        self._features.put("".join(f"{line}\n" for line in self._features.lines(batch)))
+        self._text.put("".join(f"{line}\n" for line in self._features.lines(batch)))
 
     def finish(self, summary: Mapping[str, object] = NO_SUMMARY) -> None:
         """Close the file."""
-        self._features.close()
+        self._text.close()
 
     def commit(self) -> None:
         """Rename the file."""
-        self._features.aside.commit()
+        self._text.commit()
 
     def abort(self) -> None:
         """Remove the file."""
-        self._features.discard()
+        self._text.discard()
 
 
 class _Place:
@@ -115,14 +117,11 @@ class _Place:
 
 
 class _Features:
-    """A text file aside, and objects as lines of it."""
+    """Objects as lines of text."""
 
-    def __init__(self, path: Path, header: Header, place: _Place) -> None:
+    def __init__(self, header: Header, place: _Place) -> None:
         self._header = header
         self._place = place
-        self.aside = open_aside(path)
-        with self.aside.guard():
-            self._file = self.aside.path.open("w", encoding="utf-8", newline="\n")
 
     def lines(self, batch: Batch) -> list[str]:
         """Each object as a GeoJSON feature."""
@@ -133,17 +132,6 @@ class _Features:
         feature = f'{{"type":"Feature","properties":{{{names}}},"geometry":%s}}'
         texts = [_texts(column) for column in columns.values()]
         return [feature % row for row in zip(*texts, shapely.to_geojson(polygons), strict=True)]
-
-    def put(self, text: str) -> None:
-        with self.aside.guard(self._file.close):
-            self._file.write(text)
-
-    def close(self) -> None:
-        with self.aside.guard():
-            self._file.close()
-
-    def discard(self) -> None:
-        self.aside.discard(self._file.close)
 
 
 def _opening(header: Header, code: int | None) -> str:

@@ -7,6 +7,7 @@ from overtrace.errors import BadOutput
 from overtrace.vector.flatgeobuf import FlatGeobuf
 from overtrace.vector.geojson import GeoJson, GeoJsonLines
 from overtrace.vector.geopackage import GeoPackage
+from overtrace.vector.parquet import GeoParquet
 from overtrace.vector.tables import Header, Sink
 
 SINKS: dict[str, Callable[[Path, Header], Sink]] = {
@@ -14,6 +15,7 @@ SINKS: dict[str, Callable[[Path, Header], Sink]] = {
     ".geojson": GeoJson,
     ".geojsonl": GeoJsonLines,
     ".fgb": FlatGeobuf,
+    ".parquet": GeoParquet,
 }
 
 
