@@ -28,11 +28,12 @@ class Grid:
     def resized(self, height: int, width: int) -> "Grid":
         """The same ground cut into another number of pixels."""
         scale_x, scale_y = self.width / width, self.height / height
+        a, b, c, d, e, f = self.transform[:6]
         size = self.pixel_size_m
         return Grid(
             height=height,
             width=width,
-            transform=self.transform @ Affine.scale(scale_x, scale_y),
+            transform=Affine(a * scale_x, b * scale_y, c, d * scale_x, e * scale_y, f),
             crs=self.crs,
             pixel_size_m=None if size is None else (size[0] * scale_x, size[1] * scale_y),
         )
@@ -74,12 +75,14 @@ def measure_pixel(transform: Affine, crs: CRS | None, height: int, width: int) -
 def _measure_on_ellipsoid(transform: Affine, crs: CRS, height: int, width: int) -> tuple[float, float] | None:
     """Geodesic length of one pixel at the centre; None for a CRS without a tie to the Earth."""
     col, row = width / 2, height / 2
-    corners = [transform * (col + dx, row + dy) for dx, dy in ((-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5))]
+    a, b, c, d, e, f = transform[:6]
+    points = [(col - 0.5, row), (col + 0.5, row), (col, row - 0.5), (col, row + 0.5)]
+    corners = [(a * x + b * y + c, d * x + e * y + f) for x, y in points]
     try:
         proj_crs = ProjCRS.from_wkt(crs.to_wkt())
         to_degrees = Transformer.from_crs(proj_crs, proj_crs.geodetic_crs, always_xy=True)
-        x, y = zip(*corners, strict=True)
-        longitudes, latitudes = to_degrees.transform(x, y)
+        xs, ys = zip(*corners, strict=True)
+        longitudes, latitudes = to_degrees.transform(xs, ys)
         geod = proj_crs.get_geod()
     except (ProjError, AttributeError):
         return None
