@@ -12,7 +12,7 @@ DEFAULT_MODEL = "trees"
 def shipped() -> list[tuple[str, Path]]:
     """Name and path of each model file in the package, by name."""
     folder = Path(str(files("overtrace.models"))) / "files"
-    return [(path.stem, path) for path in sorted(folder.glob("*.onnx"))]
+    return sorted((path.stem, path) for path in folder.glob("*.onnx"))
 
 
 def find_model(name: str | Path) -> Path:
