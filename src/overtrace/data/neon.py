@@ -1,0 +1,80 @@
+"""Conifers of Yellowstone seen by NEON's aircraft: a box a crown.
+
+Coverage: 2 tiles of forest and meadow at 0.1 m (2299x2472 and 1249x1035 pixels), red, green, blue.
+Truth: 853 boxes in Pascal VOC XML beside the images; every crown has one, dead trees too.
+Licence: MIT, as shipped in DeepForest (Weinstein et al. 2019, https://github.com/weecology/DeepForest); NEON imagery.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from overtrace.data.crowns import Crowns, Labels, peakedness
+
+PIXEL_SIZE_M = 0.1
+LARGE = "2019_YELL_2_528000_4978000_image_crop2"
+SMALL = "2019_YELL_2_541000_4977000_image_crop"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A rectangle of a tile, in pixels: ``rows`` and ``cols`` are half-open."""
+
+    tile: str
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+
+
+# The large tile is cut across its middle: the south is learned, the north is measured, and 10 m between them, about
+# the widest crown, belong to neither. The west of the small tile tunes the thresholds.
+LEARNED = (Part(LARGE, (1286, 2472), (0, 2299)), Part(SMALL, (0, 1035), (450, 1249)))
+TUNED = (Part(SMALL, (0, 1035), (0, 400)),)
+MEASURED = (Part(LARGE, (0, 1186), (0, 2299)),)
+
+
+def read_part(folder: Path, part: Part) -> Crowns:
+    """Crowns drawn as ellipses in their boxes; of overlapping ones a pixel goes to the one it is deeper in."""
+    with Image.open(folder / f"{part.tile}.jpg") as image:
+        whole = np.asarray(image.convert("RGB"))
+    boxes = read_boxes(folder / f"{part.tile}.xml")
+    labels = ellipses(boxes, whole.shape[:2])
+    centres = (boxes[:, :2] + boxes[:, 2:] - 1) / 2
+    where = np.s_[slice(*part.rows), slice(*part.cols)]
+    offset = np.array([part.cols[0], part.rows[0]], np.float64)
+    return Crowns(
+        name=f"{part.tile} rows {part.rows[0]}-{part.rows[1]} cols {part.cols[0]}-{part.cols[1]}",
+        pixel_size_m=PIXEL_SIZE_M,
+        image=whole[where].copy(),
+        labels=labels[where].copy(),
+        centres=centres - offset,
+        boxes=boxes - np.tile(offset, 2),
+        peaks=peakedness(labels, centres)[where].copy(),
+        ignore=np.zeros(labels[where].shape, bool),
+    )
+
+
+def read_boxes(path: Path) -> NDArray[np.float64]:
+    """(n, 4) left, top, right, bottom in pixels, in the order of the file."""
+    corners = ("xmin", "ymin", "xmax", "ymax")
+    found = ElementTree.parse(path).iter("bndbox")
+    return np.array([[float(box.findtext(corner, "nan")) for corner in corners] for box in found]).reshape(-1, 4)
+
+
+def ellipses(boxes: NDArray[np.float64], shape: tuple[int, ...]) -> Labels:
+    """(H, W) labels from 1 in the order of ``boxes``; each ellipse touches the four sides of its box."""
+    labels = np.zeros(shape, np.int32)
+    depth = np.full(shape, 1.0)
+    for label, (left, top, right, bottom) in enumerate(boxes, start=1):
+        where = np.s_[max(int(top), 0) : int(np.ceil(bottom)), max(int(left), 0) : int(np.ceil(right))]
+        rows, cols = np.indices(labels[where].shape, sparse=True)
+        along = (rows + where[0].start + 0.5 - (top + bottom) / 2) / ((bottom - top) / 2)
+        across = (cols + where[1].start + 0.5 - (left + right) / 2) / ((right - left) / 2)
+        radius = across**2 + along**2
+        inside = radius < depth[where]
+        labels[where][inside] = label
+        depth[where][inside] = radius[inside]
+    return labels

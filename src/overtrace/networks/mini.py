@@ -1,0 +1,73 @@
+"""A plain-convolution U-Net for planes, small enough for one CPU core.
+
+It halves the image at once, works on half the pixels each way, and gives full size back by a pixel shuffle.
+Every layer is a 3x3 or 1x1 convolution, a sum or a nearest upsampling: those quantise to int8 with little loss.
+"""
+
+import torch
+from torch import nn
+
+WIDTHS = {"s": (16, 32, 64, 80, 112), "m": (24, 48, 96, 160, 224)}
+"""Channels at strides 2, 4, 8, 16 and 32."""
+DEPTHS = (2, 2, 4, 4)
+"""Convolutions of the stages at strides 4, 8, 16 and 32."""
+
+
+class Mini(nn.Module):
+    """Planes of an RGB image.
+
+    Takes (N, C, H, W) float32 from 0 to 1, H and W multiples of 32; gives (N, planes, H, W) logits.
+    """
+
+    def __init__(self, size: str = "m", bands: int = 3, planes: int = 3) -> None:
+        super().__init__()
+        widths = WIDTHS[size]
+        self.stem = nn.Sequential(_conv(bands, widths[0], stride=2), _conv(widths[0], widths[0]))
+        self.down = nn.ModuleList(
+            _stage(shallow, deep, depth) for shallow, deep, depth in zip(widths, widths[1:], DEPTHS, strict=False)
+        )
+        self.across = nn.ModuleList(nn.Conv2d(deep, shallow, 1) for shallow, deep in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(_conv(width, width) for width in widths[:-1])
+        self.head = nn.Sequential(_conv(widths[0], 2 * widths[0]), nn.Conv2d(2 * widths[0], 4 * planes, 1), nn.PixelShuffle(2))
+        self.apply(_initialise)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Logits of the planes, full size."""
+        x = self.stem(image * 2 - 1)
+        skips = []
+        for stage in self.down:
+            skips.append(x)
+            x = stage(x)
+        for skip, across, up in zip(reversed(skips), reversed(self.across), reversed(self.up), strict=True):
+            x = up(skip + nn.functional.interpolate(across(x), scale_factor=2.0, mode="nearest"))
+        logits: torch.Tensor = self.head(x)
+        return logits
+
+
+class Probabilities(nn.Module):
+    """A network with the sigmoid at its end, as the model file holds it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Planes from 0 to 1."""
+        return torch.sigmoid(self.network(image))
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+def _stage(inputs: int, outputs: int, depth: int) -> nn.Sequential:
+    return nn.Sequential(_conv(inputs, outputs, stride=2), *(_conv(outputs, outputs) for _ in range(depth - 1)))
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
