@@ -88,6 +88,15 @@ def test_alpha_hides(tmp_path):
     assert valid[10:].all()
 
 
+def test_a_band_that_the_user_names_is_no_alpha(tmp_path):
+    values = noise(bands=4)
+    values[3, :10] = 0
+    path = write_image(tmp_path / "a.tif", values, photometric="RGB", alpha="yes")
+    raster = open_raster(path, bands={"nir": 4})
+    assert raster.alpha is None
+    assert raster.read(RGB, WHOLE)[1].all()
+
+
 def test_zero_as_nodata_needs_all_bands(tmp_path):
     values = noise()
     values[:, :10] = 0

@@ -55,4 +55,5 @@ def write_conv_model(path: Path, **changes: object) -> Path:
     """The same with a card."""
     bare = write_conv_network(path.with_suffix(".bare.onnx"))
     write_card(bare, conv_card(**changes), path)
+    bare.unlink()
     return path

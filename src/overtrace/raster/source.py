@@ -177,7 +177,7 @@ def open_raster(
         dtype=str(np.result_type(*handle.dtypes)),
         roles=merge_roles(roles, bands or {}, band_count),
         nodata=tuple(handle.nodatavals),
-        alpha=colours.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in colours else None,
+        alpha=_find_alpha(colours, bands or {}),
         mask=_mask_kind(flags),
         palette=palette,
         driver=handle.driver,
@@ -201,6 +201,12 @@ def _list_folder(folder: str) -> list[str]:
     if not images:
         raise BadImage(f"{folder} holds no image: wanted files ending in {' '.join(sorted(SUFFIXES))}")
     return images
+
+
+def _find_alpha(colours: Sequence[ColorInterp], chosen: Mapping[str, int]) -> int | None:
+    """Number of the alpha band; writers often say alpha of a fourth band that is near infrared, the user knows."""
+    numbers = [number for number, colour in enumerate(colours, start=1) if colour is ColorInterp.alpha]
+    return next((number for number in numbers if number not in chosen.values()), None)
 
 
 def _read_palette(handle: DatasetReader) -> bytes | None:
