@@ -114,6 +114,13 @@ def test_a_value_that_is_no_brightness_needs_one_band(tmp_path):
     assert valid[:20].all()
 
 
+def test_a_value_that_no_pixel_can_hold_is_no_nodata(tmp_path):
+    path = tmp_path / "a.vrt"
+    copy_image(write_image(tmp_path / "a.tif", noise()), path, driver="VRT")
+    path.write_text(path.read_text().replace("<ColorInterp>Red", "<NoDataValue>-9999</NoDataValue><ColorInterp>Red"))
+    assert open_raster(path).read(RGB, WHOLE)[1].all()
+
+
 @pytest.mark.parametrize("nodata", [None, np.nan])
 def test_nan_is_never_valid(tmp_path, nodata):
     values = noise(dtype="float32")

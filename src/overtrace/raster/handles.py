@@ -50,6 +50,11 @@ def close_handles() -> None:
         handles.popitem()[1].close()
 
 
+def is_address(path: str) -> bool:
+    """Whether GDAL finds ``path`` by other means than the file system: https, /vsis3, NETCDF:file:band."""
+    return path.startswith("/vsi") or "://" in path or (":" in path and not os.path.splitdrive(path)[0])
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """An image without a place on the ground is nothing to warn of."""
@@ -68,7 +73,7 @@ def _thread_handles() -> OrderedDict[str, DatasetReader]:
 
 
 def _open(path: str) -> DatasetReader:
-    if "://" not in path and not path.startswith("/vsi") and ":" not in path and not os.path.exists(path):
+    if not is_address(path) and not os.path.exists(path):
         raise BadImage(f"{path} does not exist: check the path")
     # GDAL looks once, when it first reads a block: a rasterio.Env around the opening alone would come too early.
     os.environ.setdefault("GDAL_CACHEMAX", str(CACHE_BYTES // 2**20))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from rasterio.windows import Window
 
 from overtrace.errors import BadImage
 from overtrace.raster.grid import Box, Grid, measure_pixel
-from overtrace.raster.handles import first_line, open_handle
+from overtrace.raster.handles import first_line, is_address, open_handle
 from overtrace.raster.roles import find_roles, merge_roles
 
 SUFFIXES = frozenset(
@@ -104,21 +105,16 @@ class Raster:
         A nodata value that is also an ordinary brightness (0, or any of 8 bits) rules out a pixel only where all
         bands hold it: black in one band is a colour, black in all of them is a collar.
         """
-        valid = np.ones(values.shape[1:], bool)
-        if values.dtype.kind == "f":
-            valid &= np.isfinite(values).all(axis=0)
-        ordinary = np.zeros(values.shape[1:], bool)
-        has_ordinary = False
-        for value, nodata in zip(values, (self.nodata[band - 1] for band in bands), strict=True):
-            if nodata is None:
-                has_ordinary = True
-                ordinary[:] = True
-            elif nodata == 0 or values.dtype == np.uint8:
-                has_ordinary = True
-                ordinary |= value != nodata
-            elif np.isfinite(nodata):
-                valid &= value != np.asarray(nodata).astype(values.dtype)
-        return valid & ordinary if has_ordinary else valid
+        dtype = values.dtype
+        valid = np.isfinite(values).all(axis=0) if dtype.kind == "f" else np.ones(values.shape[1:], bool)
+        stored = [_as_stored(self.nodata[band - 1], dtype) for band in bands]
+        if all(value is not None and (value == 0 or dtype == np.uint8) for value in stored):
+            valid &= (values != np.array(stored, dtype)[:, None, None]).any(axis=0)
+            return valid
+        for plane, value in zip(values, stored, strict=True):
+            if value is not None and value != 0 and dtype != np.uint8:
+                valid &= plane != value
+        return valid
 
 
 def find_images(paths: Sequence[str | Path]) -> list[str]:
@@ -138,11 +134,6 @@ def find_images(paths: Sequence[str | Path]) -> list[str]:
     if not images:
         raise BadImage("no image given: name a file, a folder or an address")
     return images
-
-
-def is_address(path: str) -> bool:
-    """Whether GDAL finds ``path`` by other means than the file system: https, /vsis3, NETCDF:file:band."""
-    return path.startswith("/vsi") or "://" in path or (":" in path and not os.path.splitdrive(path)[0])
 
 
 def open_raster(
@@ -207,6 +198,15 @@ def _find_alpha(colours: Sequence[ColorInterp], chosen: Mapping[str, int]) -> in
     """Number of the alpha band; writers often say alpha of a fourth band that is near infrared, the user knows."""
     numbers = [number for number, colour in enumerate(colours, start=1) if colour is ColorInterp.alpha]
     return next((number for number in numbers if number not in chosen.values()), None)
+
+
+def _as_stored(nodata: float | None, dtype: np.dtype[Any]) -> Any:
+    """A nodata value in the type of the file; None where no pixel can hold it, or where it is NaN."""
+    if nodata is None or np.isnan(nodata):
+        return None
+    if dtype.kind in "iu" and not (np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max and nodata == int(nodata)):
+        return None
+    return dtype.type(nodata)
 
 
 def _read_palette(handle: DatasetReader) -> bytes | None:

@@ -19,8 +19,8 @@ from rasterio.windows import Window
 
 from overtrace.errors import BadImage, BadOutput
 from overtrace.raster.grid import Box
-from overtrace.raster.handles import CACHE_BYTES, first_line, open_handle, quiet
-from overtrace.raster.source import Raster, is_address, place_of
+from overtrace.raster.handles import CACHE_BYTES, first_line, is_address, open_handle, quiet
+from overtrace.raster.source import Raster, place_of
 
 BOX = 1408
 """Side of the boxes in which images are read: a block of lattice cells and its margins."""
