@@ -106,7 +106,9 @@ class Raster:
         bands hold it: black in one band is a colour, black in all of them is a collar.
         """
         dtype = values.dtype
-        valid = np.isfinite(values).all(axis=0) if dtype.kind == "f" else np.ones(values.shape[1:], bool)
+        valid = np.ones(values.shape[1:], bool)
+        if dtype.kind == "f":
+            valid &= np.isfinite(values).all(axis=0)
         stored = [_as_stored(self.nodata[band - 1], dtype) for band in bands]
         if all(value is not None and (value == 0 or dtype == np.uint8) for value in stored):
             valid &= (values != np.array(stored, dtype)[:, None, None]).any(axis=0)
