@@ -105,6 +105,8 @@ def _load_openvino(path: str, card: Card, workers: int) -> Network:
 
         return infer
 
+    # OpenVINO sets up its table of types at the first call; two threads that come first together wait for ever.
+    make_request()(np.zeros((1, len(card.bands), card.window, card.window), np.float32))
     return Network(card, make_request)
 
 

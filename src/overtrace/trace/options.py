@@ -47,7 +47,7 @@ class Options:
     workers: int = 0
     """0 for as many as there are cores."""
     executor: Kind = "threads"
-    simplify: Length = Length(0.5, "px")
+    simplify: Length = Length(0.75, "px")
     pixel_size_m: float | None = None
     bands: Mapping[str, int] = field(default_factory=dict)
     """Role to band number, from 1, where the image does not say or says it wrong."""
