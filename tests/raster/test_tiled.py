@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from rasterio.shutil import copy as copy_image
 
 from overtrace.errors import BadImage
 from overtrace.raster import tiled
 from overtrace.raster.grid import Box
-from overtrace.raster.handles import close_handles
 from overtrace.raster.source import open_raster
 from overtrace.raster.tiled import copy_if_slow, is_slow
 from tests.support.images import noise, write_image
@@ -20,6 +20,11 @@ def test_tiles_and_small_images_are_read_as_they_are(tmp_path):
     for name, profile in {"a.tif": {"tiled": True, "blockxsize": 256, "blockysize": 256}, "b.tif": {}}.items():
         raster = open_raster(write_image(tmp_path / name, noise(300, 2000), **profile))
         assert copy_if_slow(raster, tmp_path) is raster
+
+
+def test_a_mosaic_is_as_slow_as_its_first_file(tmp_path, small_cache):
+    copy_image(write_image(tmp_path / "a.png", noise(300, 1500), driver="PNG"), tmp_path / "a.vrt", driver="VRT")
+    assert is_slow(open_raster(tmp_path / "a.vrt"))
 
 
 @pytest.mark.parametrize("driver", ["GTiff", "PNG"])
@@ -55,7 +60,6 @@ def test_a_copy_is_used_again_until_the_image_changes(tmp_path, small_cache):
     path = write_image(tmp_path / "a.tif", noise(300, 1500))
     first = copy_if_slow(open_raster(path), tmp_path / "scratch")
     assert copy_if_slow(open_raster(path), tmp_path / "scratch").path == first.path
-    close_handles()
     write_image(tmp_path / "a.tif", noise(300, 1500, seed=1))
     assert copy_if_slow(open_raster(path), tmp_path / "scratch").path != first.path
 

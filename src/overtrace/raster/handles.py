@@ -43,6 +43,13 @@ def open_handle(path: str) -> DatasetReader:
     return handle
 
 
+def forget_handle(path: str) -> None:
+    """Close the handle of this thread for ``path``, as the file may be another one by now."""
+    handle = _thread_handles().pop(path, None)
+    if handle is not None:
+        handle.close()
+
+
 def close_handles() -> None:
     """Close the handles of this thread."""
     handles = _thread_handles()

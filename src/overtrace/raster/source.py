@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from overtrace.errors import BadImage
 from overtrace.raster.grid import Box, Grid, measure_pixel
-from overtrace.raster.handles import first_line, is_address, open_handle
+from overtrace.raster.handles import first_line, forget_handle, is_address, open_handle
 from overtrace.raster.roles import find_roles, merge_roles
 
 SUFFIXES = frozenset(
@@ -151,6 +151,7 @@ def open_raster(
         BadOption: if ``bands`` names a band that the image does not have.
     """
     name = str(path)
+    forget_handle(name)
     handle = open_handle(name)
     if handle.count == 0:
         raise BadImage(f"{name} holds no bands itself: name one of its sub-datasets ({', '.join(handle.subdatasets)})")
