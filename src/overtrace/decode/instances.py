@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from overtrace.decode.components import label_seeds
 from overtrace.decode.flood import grow, object_mask
 from overtrace.decode.parameters import Parameters
 
@@ -36,6 +37,28 @@ def grow_instances(planes: NDArray[np.uint8], seeds: NDArray[np.int32], paramete
     labels[1:-1, 1:-1] = seeds
     grow(mask, labels, parameters.grow_px)
     return labels[1:-1, 1:-1]
+
+
+def decode_image(planes: NDArray[np.uint8], parameters: Parameters) -> tuple[NDArray[np.int32], Sums]:
+    """The instances of an image that fits into memory, those that are too small left out.
+
+    Args:
+        planes: (3, H, W) interior, touch, distance.
+    Returns:
+        (H, W) labels from 1 to n, and the sums of each.
+    """
+    seeds = label_seeds(planes, parameters)
+    labels = grow_instances(planes, _keep(seeds.labels, seeds.area >= parameters.min_seed_px), parameters)
+    sums = sum_planes(labels, planes, int(labels.max(initial=0)))
+    kept = sums.area >= parameters.min_area_px
+    return _keep(labels, kept), Sums(sums.area[kept], sums.interior[kept], sums.peak[kept])
+
+
+def _keep(labels: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Labels with some left out and the rest numbered anew, in the same order."""
+    table = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)
+    renumbered: NDArray[np.int32] = table[labels]
+    return renumbered
 
 
 @njit(cache=True, nogil=True)

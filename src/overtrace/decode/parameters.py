@@ -21,3 +21,5 @@ class Parameters:
     """Seeds of fewer pixels are dropped."""
     min_area_px: int = 8
     """Instances of fewer pixels are dropped."""
+    min_area_m2: float = 0.0
+    """Instances of fewer square metres are dropped, where the scale of the image is known."""

@@ -32,6 +32,7 @@ class DecodeParameters(Frozen):
     hole_px: Pixels = 16
     min_seed_px: Pixels = 4
     min_area_px: Pixels = 8
+    min_area_m2: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Score(Frozen):

@@ -49,6 +49,20 @@ class Box:
     width: int
 
 
+def overlap(one: Box, other: Box) -> Box | None:
+    """The pixels that two boxes share; None if there are none."""
+    top, left = max(one.row, other.row), max(one.col, other.col)
+    bottom = min(one.row + one.height, other.row + other.height)
+    right = min(one.col + one.width, other.col + other.width)
+    return Box(top, left, bottom - top, right - left) if top < bottom and left < right else None
+
+
+def within(box: Box, outer: Box) -> tuple[slice, slice]:
+    """Rows and columns of ``box`` in an array that holds ``outer``."""
+    top, left = box.row - outer.row, box.col - outer.col
+    return slice(top, top + box.height), slice(left, left + box.width)
+
+
 def measure_pixel(transform: Affine, crs: CRS | None, height: int, width: int) -> tuple[float, float] | None:
     """Length of a pixel on the ground at the centre of the image, along a row and down a column.
 

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.decode.instances import Sums, grow_instances, sum_planes
-from overtrace.raster.grid import Box
+from overtrace.raster.grid import Box, overlap, within
 from overtrace.raster.lattice import Block
-from overtrace.trace.job import Job, overlap, within
+from overtrace.trace.job import Job
 from overtrace.trace.predict import chunks
 from overtrace.trace.scratch import Arrays, load, save
 from overtrace.vector.arcs import Chains, walk_outlines

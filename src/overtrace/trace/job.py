@@ -7,7 +7,7 @@ from pathlib import Path
 from overtrace.decode.flood import halo_px
 from overtrace.decode.parameters import Parameters
 from overtrace.models.runtime import Runtime
-from overtrace.raster.grid import Box
+from overtrace.raster.grid import Box, overlap
 from overtrace.raster.lattice import Block, Lattice
 from overtrace.raster.view import View
 
@@ -79,17 +79,3 @@ class Job:
     def ids_file(self) -> Path:
         """The id of each seed of each block."""
         return self.folder / "ids"
-
-
-def overlap(one: Box, other: Box) -> Box | None:
-    """The pixels that two boxes share; None if there are none."""
-    top, left = max(one.row, other.row), max(one.col, other.col)
-    bottom = min(one.row + one.height, other.row + other.height)
-    right = min(one.col + one.width, other.col + other.width)
-    return Box(top, left, bottom - top, right - left) if top < bottom and left < right else None
-
-
-def within(box: Box, outer: Box) -> tuple[slice, slice]:
-    """Rows and columns of ``box`` in an array that holds ``outer``."""
-    top, left = box.row - outer.row, box.col - outer.col
-    return slice(top, top + box.height), slice(left, left + box.width)

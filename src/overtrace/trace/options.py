@@ -53,7 +53,8 @@ class Options:
     """Role to band number, from 1, where the image does not say or says it wrong."""
     decode: Mapping[str, int] = field(default_factory=dict)
     """Decode parameters that differ from those of the card."""
-    min_area_m2: float = 0.0
+    min_area_m2: float | None = None
+    """None for what the card says."""
     min_score: float = 0.0
     resume: bool = False
     scratch: Path | None = None
@@ -86,16 +87,17 @@ def parse_integers(text: str, what: str) -> dict[str, int]:
     return {pair[1]: int(pair[2]) for pair in pairs if pair}
 
 
-def choose_parameters(card: Mapping[str, int], chosen: Mapping[str, int]) -> Parameters:
+def choose_parameters(card: Parameters, options: Options) -> Parameters:
     """The decode parameters of the card, changed where the user says so.
 
     Raises:
         BadOption: for a name that is none of them, or a value out of range.
     """
-    names = [f.name for f in fields(Parameters)]
-    for name, value in chosen.items():
+    names = [f.name for f in fields(Parameters) if f.type is int]
+    for name, value in options.decode.items():
         if name not in names:
             raise BadOption(f"--decode {name} is unknown: wanted one of {', '.join(names)}")
         if name in ("interior", "touch", "distance") and not 1 <= value <= 255:
             raise BadOption(f"--decode {name}={value} is out of range: wanted 1 to 255")
-    return replace(Parameters(**card), **chosen)
+    changed = replace(card, **options.decode)
+    return changed if options.min_area_m2 is None else replace(changed, min_area_m2=options.min_area_m2)

@@ -26,7 +26,7 @@ class Outputs:
     def __init__(self) -> None:
         self.paths: list[Path] = []
         self._sinks: list[Sink] = []
-        self._labels: list["LabelSink"] = []
+        self._labels: list[LabelSink] = []
 
     @property
     def wants_labels(self) -> bool:
@@ -71,13 +71,16 @@ class Outputs:
 
     def commit(self) -> None:
         """Put every file in its place."""
-        for sink in (*self._sinks, *self._labels):
+        for sink in self._all():
             sink.commit()
 
     def abort(self) -> None:
         """Remove what was written."""
-        for sink in (*self._sinks, *self._labels):
+        for sink in self._all():
             sink.abort()
+
+    def _all(self) -> "list[Sink | LabelSink]":
+        return [*self._sinks, *self._labels]
 
 
 def open_outputs(outs: Sequence[str | Path], report: str | Path | None, plan: Plan) -> Outputs:

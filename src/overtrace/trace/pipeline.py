@@ -172,7 +172,7 @@ def _draw_all(
     """Draw every block and write what is complete; the ids of what was kept."""
     job, options = bench.job, plan.options
     size = job.view.grid.pixel_size_m
-    choice = Choice(plan.parameters.min_area_px, options.min_area_m2, options.min_score)
+    choice = Choice(plan.parameters.min_area_px, plan.parameters.min_area_m2, options.min_score)
     assembler = Assembler()
     kept = [np.zeros(0, np.int64)]
     for block in _map_missing(executor, bench.draw, job, drawn, plan.workers):

@@ -82,9 +82,9 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
     paths = find_images(images)
     rasters = tuple(open_raster(path, bands=options.bands, pixel_size_m=options.pixel_size_m) for path in paths)
     _check_one_crs(rasters)
-    if options.min_area_m2 > 0 and any(raster.grid.pixel_size_m is None for raster in rasters):
-        raise BadOption("--min-area: the image does not say its scale: give --pixel-size, or use --decode min_area_px=N")
-    parameters = choose_parameters(card.decode.model_dump(), options.decode)
+    if options.min_area_m2 and any(raster.grid.pixel_size_m is None for raster in rasters):
+        raise BadOption("--min-area: the image does not say its scale: give --pixel-size or --decode min_area_px=N")
+    parameters = choose_parameters(Parameters(**card.decode.model_dump()), options)
     first = Path(outs[0])
     scratch = options.scratch or first.with_name(f".{first.name}.scratch")
     return Plan(
