@@ -50,13 +50,6 @@ def forget_handle(path: str) -> None:
         handle.close()
 
 
-def close_handles() -> None:
-    """Close the handles of this thread."""
-    handles = _thread_handles()
-    while handles:
-        handles.popitem()[1].close()
-
-
 def is_address(path: str) -> bool:
     """Whether GDAL finds ``path`` by other means than the file system: https, /vsis3, NETCDF:file:band."""
     return path.startswith("/vsi") or "://" in path or (":" in path and not os.path.splitdrive(path)[0])
