@@ -43,6 +43,13 @@ def test_an_image_and_how_the_model_sees_it(tmp_path, trees):
     assert "EPSG:32617" in run("info", path)
 
 
+def test_what_the_user_knows_better(tmp_path, trees):
+    path = write_image(tmp_path / "a.png", noise(), driver="PNG")
+    facts = json.loads(run("info", path, "--bands", "red=3,blue=1", "--pixel-size", "1.2", "--json"))
+    assert facts["roles"] == {"red": 3, "green": 2, "blue": 1}
+    assert facts["seen by trees"]["pixel_size_m"] == pytest.approx([0.6, 0.6])
+
+
 def test_an_image_that_the_model_cannot_see(tmp_path, trees):
     facts = json.loads(run("info", write_image(tmp_path / "a.tif", noise(bands=1)), "--json"))
     assert "the model wants red, green, blue" in facts["seen by trees"]

@@ -15,18 +15,22 @@ if TYPE_CHECKING:
 def info(
     path: Annotated[str, typer.Argument(help="An image, a model file, or the name of a model that is shipped.")],
     model: Annotated[str, typer.Option(help="The model whose view of an image is described.")] = "trees",
+    bands: Annotated[str, typer.Option(help="Bands of an image by number, such as red=4,green=3,blue=2.")] = "",
+    pixel_size: Annotated[float | None, typer.Option(help="Metres a pixel, where the image does not say.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what an image or a model file is."""
     from overtrace.models.card import read_card
     from overtrace.models.shipped import find_model, shipped
+    from overtrace.raster.roles import parse_bands
     from overtrace.raster.source import open_raster
 
     if path.lower().endswith(".onnx") or path in dict(shipped()):
         file = find_model(path)
         facts = _describe_model(file, read_card(file))
     else:
-        raster = open_raster(path)
+        chosen = parse_bands(bands) if bands else None
+        raster = open_raster(path, bands=chosen, pixel_size_m=pixel_size)
         facts = _describe_image(raster) | _describe_view(raster, model)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
