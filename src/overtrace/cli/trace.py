@@ -45,7 +45,7 @@ def trace(
     bands: Annotated[str, typer.Option(help="Bands by number, such as red=4,green=3,blue=2.")] = "",
     decode: Annotated[str, typer.Option(help="Decode parameters, such as interior=120,grow_px=24.")] = "",
     min_area: Annotated[
-        float | None, typer.Option(help="Leave out objects of fewer square metres; the card of the model says how many.")
+        float | None, typer.Option(help="Leave out objects of fewer square metres; by default as the card says.")
     ] = None,
     min_score: Annotated[float, typer.Option(help="Leave out objects that score less, from 0 to 1.")] = 0.0,
     runtime: Annotated[RuntimeName, typer.Option(help="What runs the network.")] = RuntimeName.openvino,

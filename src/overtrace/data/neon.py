@@ -70,7 +70,7 @@ def ellipses(boxes: NDArray[np.float64], shape: tuple[int, ...]) -> Labels:
     depth = np.full(shape, 1.0)
     for label, (left, top, right, bottom) in enumerate(boxes, start=1):
         where = np.s_[max(int(top), 0) : int(np.ceil(bottom)), max(int(left), 0) : int(np.ceil(right))]
-        rows, cols = np.indices(labels[where].shape, sparse=True)
+        rows, cols = np.indices(labels[where].shape, sparse=True)  # type: ignore[misc]
         along = (rows + where[0].start + 0.5 - (top + bottom) / 2) / ((bottom - top) / 2)
         across = (cols + where[1].start + 0.5 - (left + right) / 2) / ((right - left) / 2)
         radius = across**2 + along**2

@@ -179,8 +179,8 @@ def _quadratic(features: NDArray[np.float64]) -> NDArray[np.float64]:
 def _nearest_point(tile: Tile) -> tuple[NDArray[np.float64], Labels]:
     """Distance in pixels to the nearest point, and that point's number from 1; infinite and 0 without points."""
     seeds = np.zeros(tile.nir.shape, np.int32)
-    x, y = np.round(tile.points).astype(int).T
-    seeds[np.clip(y, 0, seeds.shape[0] - 1), np.clip(x, 0, seeds.shape[1] - 1)] = np.arange(1, len(x) + 1)
+    x, y = np.round(tile.points[:, 0]).astype(int), np.round(tile.points[:, 1]).astype(int)
+    seeds[np.clip(y, 0, seeds.shape[0] - 1), np.clip(x, 0, seeds.shape[1] - 1)] = np.arange(1, len(x) + 1)  # type: ignore[misc]
     if not len(x):
         return np.full(seeds.shape, np.inf), seeds
     distance, (rows, cols) = ndimage.distance_transform_edt(seeds == 0, return_indices=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +59,8 @@ def draw_crop(
     peaks = _resize(crowns.peaks, box, crop_px, Image.Resampling.BILINEAR)
     ignore = _resize(crowns.ignore.astype(np.uint8), box, crop_px, Image.Resampling.NEAREST)
     planes = np.stack([labels > 0, touching(labels), peaks / 255], axis=-1)
-    turned = [_turn(array, *turn) for turn in [(rng.integers(4), rng.integers(2))] for array in (image, planes, ignore)]
+    quarters, mirrored = int(rng.integers(4)), int(rng.integers(2))
+    turned = [_turn(array, quarters, mirrored) for array in (image, planes, ignore)]
     light = change_light(turned[0] / np.float32(255), rng)
     return (
         np.moveaxis(light, -1, 0).astype(np.float32),
@@ -73,22 +75,23 @@ def _source_side(crowns: Crowns, source: Source, crop_px: int, rng: np.random.Ge
     pixel_size_m = float(np.exp(rng.uniform(np.log(finest), np.log(coarsest))))
     if rng.random() < source.own_size:
         pixel_size_m = crowns.pixel_size_m
-    return min(crop_px * pixel_size_m / crowns.pixel_size_m, *crowns.labels.shape)
+    height, width = crowns.labels.shape
+    return float(min(crop_px * pixel_size_m / crowns.pixel_size_m, height, width))
 
 
 def _resize(
-    array: NDArray[np.generic], box: tuple[float, float, float, float], side: int, method: Image.Resampling
-) -> NDArray[np.generic]:
+    array: NDArray[Any], box: tuple[float, float, float, float], side: int, method: Image.Resampling
+) -> NDArray[Any]:
     """The box of an array at another size; Pillow widens its filter when it shrinks, so nothing is aliased."""
     return np.asarray(Image.fromarray(array).resize((side, side), method, box=box))
 
 
-def _turn(array: NDArray[np.generic], quarters: int, mirrored: int) -> NDArray[np.generic]:
+def _turn(array: NDArray[Any], quarters: int, mirrored: int) -> NDArray[Any]:
     turned = np.rot90(array, quarters)
     return turned[:, ::-1] if mirrored else turned
 
 
-def change_light(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def change_light(image: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
     """Another sun, camera and haze.
 
     Args:

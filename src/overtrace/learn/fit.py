@@ -19,10 +19,11 @@ REPORT_EVERY = 100
 KEEP_EVERY = 500
 
 
-def fit(recipe: Recipe, pools: Sequence[Pool], checkpoint: Path, say: Callable[[str], None]) -> Mini:
+def fit(recipe: Recipe, read_pools: Callable[[], Sequence[Pool]], checkpoint: Path, say: Callable[[str], None]) -> Mini:
     """Train a network, keeping the average of its weights every few hundred steps.
 
     Args:
+        read_pools: called if there is anything to learn.
         checkpoint: where to keep them; a finished one is loaded instead of training again.
         say: told how it goes.
     Returns:
@@ -36,11 +37,11 @@ def fit(recipe: Recipe, pools: Sequence[Pool], checkpoint: Path, say: Callable[[
         if kept["step"] == recipe.fit.steps and kept["recipe"] == recipe.model_dump_json():
             average.load_state_dict(kept["weights"])
             return average
-    network = network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         _groups(network, recipe.fit.weight_decay), lr=recipe.fit.learning_rate, betas=(0.9, 0.99)
     )
-    batches = draw_batches(pools, recipe.fit.batch, recipe.fit.crop_px, np.random.default_rng(recipe.seed))
+    batches = draw_batches(read_pools(), recipe.fit.batch, recipe.fit.crop_px, np.random.default_rng(recipe.seed))
     began, loss_sum = time.perf_counter(), 0.0
     for step, batch in zip(range(1, recipe.fit.steps + 1), batches, strict=False):
         for group in optimizer.param_groups:

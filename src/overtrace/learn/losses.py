@@ -29,7 +29,9 @@ def planes_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     touching = _mean(binary_cross_entropy_with_logits(touch, is_touching, reduction="none"), known * rarity)
     surplus = softplus(distance) - depth * distance - _entropy(depth)
     peaks = _mean(surplus, known * (1 + PEAK_WEIGHT * depth))
-    return inside + 0.5 * _dice(interior, is_inside, known) + touching + 0.5 * _dice(touch, is_touching, known) + 2 * peaks
+    return (
+        inside + 0.5 * _dice(interior, is_inside, known) + touching + 0.5 * _dice(touch, is_touching, known) + 2 * peaks
+    )
 
 
 def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

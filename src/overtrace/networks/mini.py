@@ -4,6 +4,8 @@ It halves the image at once, works on half the pixels each way, and gives full s
 Every layer is a 3x3 or 1x1 convolution, a sum or a nearest upsampling: those quantise to int8 with little loss.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -24,11 +26,13 @@ class Mini(nn.Module):
         widths = WIDTHS[size]
         self.stem = nn.Sequential(_conv(bands, widths[0], stride=2), _conv(widths[0], widths[0]))
         self.down = nn.ModuleList(
-            _stage(shallow, deep, depth) for shallow, deep, depth in zip(widths, widths[1:], DEPTHS, strict=False)
+            _stage(shallow, deep, depth) for (shallow, deep), depth in zip(pairwise(widths), DEPTHS, strict=True)
         )
-        self.across = nn.ModuleList(nn.Conv2d(deep, shallow, 1) for shallow, deep in zip(widths, widths[1:], strict=False))
+        self.across = nn.ModuleList(nn.Conv2d(deep, shallow, 1) for shallow, deep in pairwise(widths))
         self.up = nn.ModuleList(_conv(width, width) for width in widths[:-1])
-        self.head = nn.Sequential(_conv(widths[0], 2 * widths[0]), nn.Conv2d(2 * widths[0], 4 * planes, 1), nn.PixelShuffle(2))
+        self.head = nn.Sequential(
+            _conv(widths[0], 2 * widths[0]), nn.Conv2d(2 * widths[0], 4 * planes, 1), nn.PixelShuffle(2)
+        )
         self.apply(_initialise)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -58,7 +62,9 @@ class Probabilities(nn.Module):
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
     )
 
 
