@@ -9,7 +9,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rasterio.shutil import copy as copy_image
 
-from overtrace.errors import BadImage
+from overtrace.errors import BadImage, BadOption
 from overtrace.raster.grid import Box
 from overtrace.raster.source import find_images, open_raster
 from tests.support.images import noise, write_image
@@ -158,6 +158,12 @@ def test_an_image_without_crs_lies_in_pixel_coordinates(tmp_path):
     assert open_raster(path).grid.transform.is_identity
     assert open_raster(path).grid.pixel_size_m is None
     assert open_raster(path, pixel_size_m=0.2).grid.pixel_size_m == (0.2, 0.2)
+
+
+@pytest.mark.parametrize("size", [0, -1, float("nan"), float("inf")])
+def test_a_pixel_has_a_length(tmp_path, size):
+    with pytest.raises(BadOption, match="is no length"):
+        open_raster(write_image(tmp_path / "a.tif", noise()), pixel_size_m=size)
 
 
 def test_ground_control_points_alone_are_said_to_be_left_out(tmp_path):

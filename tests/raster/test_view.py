@@ -147,6 +147,12 @@ def test_one_band_for_three_is_refused(tmp_path):
         open_view(raster)
 
 
+def test_an_image_far_too_coarse_is_refused(tmp_path):
+    raster = open_raster(write_image(tmp_path / "a.tif", noise()), pixel_size_m=10)
+    with pytest.raises(BadImage, match="has pixels of 10 m, the model knows 0.1 to 0.6 m"):
+        open_view(raster, pixel_size_range_m=(0.1, 0.6))
+
+
 def test_processes_open_the_file_themselves(tmp_path):
     view = open_view(open_raster(write_image(tmp_path / "a.tif", noise())))
     here = view.read(Box(0, 0, 50, 50))

@@ -58,7 +58,7 @@ def _describe_image(raster: "Raster") -> dict[str, Any]:
         "crs": None if grid.crs is None else grid.crs.to_string(),
         "pixel_size_m": grid.pixel_size_m,
         "transform": None if grid.transform.is_identity else list(grid.transform)[:6],
-        "nodata": raster.nodata if any(value is not None for value in raster.nodata) else None,
+        "nodata": None if set(raster.nodata) == {None} else [str(value) for value in raster.nodata],
         "alpha_band": raster.alpha,
         "mask": raster.mask,
         "block_shape": raster.block_shape,

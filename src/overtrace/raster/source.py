@@ -1,5 +1,6 @@
 """An image of any size: what it is, and any rectangle of its pixels."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
-from overtrace.errors import BadImage
+from overtrace.errors import BadImage, BadOption
 from overtrace.raster.grid import Box, Grid, measure_pixel
 from overtrace.raster.handles import first_line, forget_handle, is_address, open_handle
 from overtrace.raster.roles import find_roles, merge_roles
@@ -148,9 +149,11 @@ def open_raster(
         pixel_size_m: length of a pixel on the ground; goes before what the file says.
     Raises:
         BadImage: if the file is missing, or is no image.
-        BadOption: if ``bands`` names a band that the image does not have.
+        BadOption: if ``bands`` names a band that the image does not have, or ``pixel_size_m`` is no length.
     """
     name = str(path)
+    if pixel_size_m is not None and not 0 < pixel_size_m < math.inf:
+        raise BadOption(f"--pixel-size {pixel_size_m} is no length: wanted metres, such as 0.2")
     forget_handle(name)
     handle = open_handle(name)
     if handle.count == 0:

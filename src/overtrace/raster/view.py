@@ -22,6 +22,8 @@ NEARLY = 1.01
 """A pixel size this close to what the model wants is left as it is."""
 SQUARE = 1.1
 """Pixels whose sides differ by more than this are made square."""
+TOO_COARSE = 8
+"""An image with pixels this many times longer than the longest that a model knows holds nothing for it."""
 SOURCE_PIXELS = 2**23
 """Pixels of the file that are held at once while they are resampled."""
 
@@ -124,9 +126,11 @@ def open_view(
         bands: roles, in the order of the model's channels.
         pixel_size_range_m: finest and coarsest pixel that the model knows; None for any.
     Raises:
-        BadImage: if the image lacks a band that the model wants, or holds values that it has no scale for.
+        BadImage: if the image lacks a band that the model wants, holds values that it has no scale for, or is so
+            coarse that it shows nothing of what the model knows.
     """
     numbers = choose_bands(raster, bands)
+    _check_detail(raster, pixel_size_range_m)
     low, high = _choose_scale(raster, numbers, scaling or Scaling())
     return View(raster, fit_grid(raster.grid, pixel_size_range_m), numbers, low, high)
 
@@ -159,6 +163,16 @@ def fit_grid(grid: Grid, pixel_size_range_m: tuple[float, float] | None) -> Grid
     if max(size / wanted, wanted / size) <= NEARLY and max(x / y, y / x) <= SQUARE:
         return grid
     return grid.resized(max(1, round(grid.height * y / wanted)), max(1, round(grid.width * x / wanted)))
+
+
+def _check_detail(raster: Raster, pixel_size_range_m: tuple[float, float] | None) -> None:
+    size = raster.grid.pixel_size_m
+    if size is not None and pixel_size_range_m is not None and min(size) > TOO_COARSE * pixel_size_range_m[1]:
+        finest, coarsest = pixel_size_range_m
+        raise BadImage(
+            f"{raster.name} has pixels of {min(size):.3g} m, the model knows {finest:g} to {coarsest:g} m: "
+            f"use a finer image, or --pixel-size if its scale is another"
+        )
 
 
 def _choose_scale(raster: Raster, bands: Sequence[int], scaling: Scaling) -> Pair:
