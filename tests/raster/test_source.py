@@ -166,6 +166,7 @@ def test_a_pixel_has_a_length(tmp_path, size):
         open_raster(write_image(tmp_path / "a.tif", noise()), pixel_size_m=size)
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_ground_control_points_alone_are_said_to_be_left_out(tmp_path):
     path = write_image(tmp_path / "a.tif", noise(), crs=None, transform=None)
     with rasterio.open(path, "r+") as image:

@@ -149,7 +149,7 @@ def test_one_band_for_three_is_refused(tmp_path):
 
 def test_an_image_far_too_coarse_is_refused(tmp_path):
     raster = open_raster(write_image(tmp_path / "a.tif", noise()), pixel_size_m=10)
-    with pytest.raises(BadImage, match="has pixels of 10 m, the model knows 0.1 to 0.6 m"):
+    with pytest.raises(BadImage, match=r"has pixels of 10 m, the model knows 0\.1 to 0\.6 m"):
         open_view(raster, pixel_size_range_m=(0.1, 0.6))
 
 
