@@ -1,7 +1,10 @@
 """A reduced picture of an image of any size, as JPEG."""
 
+import warnings
+
 import numpy as np
 import numpy.typing as npt
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from overtrace.raster.grid import Box
@@ -52,7 +55,8 @@ def encode_jpeg(picture: Picture) -> bytes:
     """JPEG of a picture (1 or 3, height, width)."""
     bands, height, width = picture.shape
     options = {"driver": "JPEG", "count": bands, "height": height, "width": width, "dtype": "uint8"}
-    with MemoryFile() as memory:
+    with MemoryFile() as memory, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with memory.open(**options, quality=QUALITY) as image:
             image.write(picture)
         return bytes(memory.getbuffer())

@@ -37,11 +37,14 @@ class GeoParquet:
         nothing = np.zeros(0, dtype=object)
         schema = self._table(nothing, no_attributes(header)).schema
         with self._aside.guard():
-            self._writer = pyarrow.parquet.ParquetWriter(self._aside.path, schema, compression="zstd")
+            # pyarrow closes no file of its own whose last bytes do not fit on the disk.
+            self._file = self._aside.path.open("wb")
+        with self._aside.guard(self._file.close):
+            self._writer = pyarrow.parquet.ParquetWriter(self._file, schema, compression="zstd")
 
     def write(self, batch: Batch) -> None:
         """Add the rows of a batch; full row groups go to the disk."""
-        with self._aside.guard(self._writer.close):
+        with self._aside.guard(self._close):
             if len(batch):
                 self._waiting.append(self._table(batch.polygons, attributes(batch, self._header)))
                 self._rows += len(batch)
@@ -50,12 +53,12 @@ class GeoParquet:
 
     def finish(self, summary: Mapping[str, object] = NO_SUMMARY) -> None:
         """Write the last row group and the metadata, and close the file."""
-        with self._aside.guard(self._writer.close):
+        with self._aside.guard(self._close):
             self._flush()
             extent = self._extent.tolist() if np.isfinite(self._extent).all() else None
             geo = _geo_metadata(self._header.crs, extent)
             self._writer.add_key_value_metadata({"geo": json.dumps(geo), "overtrace_card": self._header.card})
-            self._writer.close()
+            self._close()
 
     def commit(self) -> None:
         """Rename the file."""
@@ -63,7 +66,13 @@ class GeoParquet:
 
     def abort(self) -> None:
         """Remove the file."""
-        self._aside.discard(self._writer.close)
+        self._aside.discard(self._close)
+
+    def _close(self) -> None:
+        try:
+            self._writer.close()
+        finally:
+            self._file.close()
 
     def _flush(self) -> None:
         if self._waiting:

@@ -145,7 +145,7 @@ function drawOverlay(objects) {
   context.setTransform(ratio * view.scale, 0, 0, ratio * view.scale, ratio * view.x, ratio * view.y);
   const steps = by ? RAMP.map(() => []) : [objects];
   if (by) for (const i of objects) steps[rampStep(i, by)].push(i);
-  const width = Math.min(2, Math.max(0.8, 6 * view.scale));
+  const width = Math.min(2, Math.max(0.8, 3.5 * view.scale));
   steps.forEach((members, at) => {
     context.beginPath();
     for (const i of members) tracePath(context, i);
