@@ -20,7 +20,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Masks of one image: the runs of mask ``i`` are ``lengths[ends[i]:ends[i + 1]]``, the first of them background."""
+    """Masks of one image: the runs of mask ``i`` are ``lengths[ends[i]:ends[i + 1]]``, the first of them background.
+
+    They add up to height x width.
+    """
 
     height: int
     width: int
@@ -87,7 +90,7 @@ def _encode(
         found = 0
         for ring in range(polygon_ends[polygon], polygon_ends[polygon + 1]):
             found = _cross(xy[ring_ends[ring] : ring_ends[ring + 1]], height, width, changes, found)
-        size = _difference(np.sort(changes[:found]), lengths, size)
+        size = _difference(np.sort(changes[:found]), height * width, lengths, size)
         ends[polygon + 1] = size
     return lengths[:size].copy(), ends
 
@@ -118,7 +121,7 @@ def _cross(ring: Floats, height: int, width: int, changes: Integers, found: int)
 
 
 @njit(cache=True, nogil=True)
-def _difference(changes: Integers, lengths: Integers, size: int) -> int:
+def _difference(changes: Integers, pixels: int, lengths: Integers, size: int) -> int:
     """Append the run lengths between sorted changes, of which two at one place cancel out; answers the new size."""
     last = 0
     at = 0
@@ -130,6 +133,10 @@ def _difference(changes: Integers, lengths: Integers, size: int) -> int:
         last = changes[at]
         size += 1
         at += 1
+    # COCO's readers leave pixels behind the last run to chance.
+    if last < pixels:
+        lengths[size] = pixels - last
+        size += 1
     return size
 
 
