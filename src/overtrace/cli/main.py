@@ -11,6 +11,8 @@ import typer
 
 from overtrace import __version__
 from overtrace.cli.demo import demo
+from overtrace.cli.info import info
+from overtrace.cli.models import models
 from overtrace.cli.trace import trace
 from overtrace.errors import OvertraceError
 
@@ -18,8 +20,8 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, by the shell's convention of 128 + SIGINT."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.command()(trace)
-app.command()(demo)
+for verb in (trace, info, models, demo):
+    app.command()(verb)
 
 
 def _print_version(asked: bool) -> None:
