@@ -58,7 +58,8 @@ def trace(
 ) -> None:
     """Trace the objects in images, each as one polygon."""
     from overtrace.cli.progress import Bar
-    from overtrace.trace.options import Options, parse_integers, parse_length
+    from overtrace.raster.roles import parse_bands
+    from overtrace.trace.options import Options, parse_length, parse_parameters
     from overtrace.trace.pipeline import trace as run
 
     options = Options(
@@ -69,8 +70,8 @@ def trace(
         executor=executor.value,
         simplify=parse_length(simplify),
         pixel_size_m=pixel_size,
-        bands=parse_integers(bands, "--bands"),
-        decode=parse_integers(decode, "--decode"),
+        bands=parse_bands(bands) if bands else {},
+        decode=parse_parameters(decode),
         min_area_m2=min_area,
         min_score=min_score,
         resume=resume,
@@ -88,6 +89,8 @@ def describe(summary: dict[str, object]) -> str:
     assert isinstance(seconds, dict)
     outputs = summary["outputs"]
     assert isinstance(outputs, list)
+    notes = summary["notes"]
+    assert isinstance(notes, list)
     area = summary["area_m2"]
     total, megapixels = seconds["total"], summary["megapixels"]
     assert isinstance(megapixels, float)
@@ -98,6 +101,7 @@ def describe(summary: dict[str, object]) -> str:
     lines = [
         ", ".join(sizes),
         f"{megapixels:,.1f} megapixels in {total:.1f} s ({megapixels / total:.1f} a second): {stages}",
+        *(f"note: {note}" for note in notes),
         *(f"wrote {path}" for path in outputs),
     ]
     return "\n".join(lines)

@@ -73,17 +73,15 @@ def parse_length(text: str) -> Length:
     return Length(float(match[1]), match[2] or "px")
 
 
-def parse_integers(text: str, what: str) -> dict[str, int]:
-    """Pairs such as ``red=4,green=3``.
+def parse_parameters(text: str) -> dict[str, int]:
+    """Decode parameters such as ``interior=120,grow_px=24``.
 
-    Args:
-        what: the option, for the message.
     Raises:
         BadOption: if it is not written like that.
     """
     pairs = [re.fullmatch(r"\s*(\w+)\s*=\s*(\d+)\s*", part) for part in text.split(",") if part.strip()]
     if not all(pairs):
-        raise BadOption(f"{what} {text!r} is not understood: wanted NAME=NUMBER,NAME=NUMBER")
+        raise BadOption(f"--decode {text!r} is not understood: wanted NAME=NUMBER,NAME=NUMBER")
     return {pair[1]: int(pair[2]) for pair in pairs if pair}
 
 

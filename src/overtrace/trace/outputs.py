@@ -115,7 +115,7 @@ def _open(path: Path, plan: Plan, outputs: Outputs) -> None:
 
         if len(plan.rasters) > 1:
             raise BadOption(f"{path} holds the labels of one image, {len(plan.rasters)} came: trace them one by one")
-        outputs.add_labels(path, open_labels(path, plan.open_job(0, keep_labels=True).view.grid))
+        outputs.add_labels(path, open_labels(path, plan.seen_grid(0)))
     elif path.suffix.lower() == ".json":
         from overtrace.trace.coco import open_coco
 

@@ -211,4 +211,5 @@ def _summarise(plan: Plan, tally: Tally, outputs: Outputs) -> dict[str, object]:
         "seconds": {stage: round(seconds, 3) for stage, seconds in tally.seconds.items()},
         "model": f"{plan.card.name} {plan.card.version}",
         "outputs": [str(path) for path in outputs.paths],
+        "notes": [f"{raster.name}: {note}" for raster in plan.rasters for note in raster.notes],
     }

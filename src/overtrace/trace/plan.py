@@ -10,8 +10,10 @@ from overtrace.decode.parameters import Parameters
 from overtrace.errors import BadImage, BadModel, BadOption
 from overtrace.models.card import Card, read_card
 from overtrace.models.shipped import find_model
+from overtrace.raster.grid import Grid
 from overtrace.raster.lattice import Lattice
 from overtrace.raster.source import Raster, find_images, open_raster
+from overtrace.raster.tiled import copy_if_slow
 from overtrace.raster.view import open_view
 from overtrace.trace.job import Job
 from overtrace.trace.manifest import describe_file, digest
@@ -41,14 +43,16 @@ class Plan:
         return self.header.images[index].name
 
     def open_job(self, index: int, *, keep_labels: bool) -> Job:
-        """The work on one image.
+        """The work on one image; one that is slow to read is copied first.
 
         Raises:
             BadImage: if the model cannot see it.
             BadOption: if ``simplify`` is in metres and the pixel size is not known.
         """
         card, options = self.card, self.options
-        view = open_view(self.rasters[index], card.bands, card.pixel_size_m, card.scaling)
+        folder = self.scratch / f"image-{index:05d}"
+        raster = copy_if_slow(self.rasters[index], folder)
+        view = open_view(raster, card.bands, card.pixel_size_m, card.scaling)
         return Job(
             view=view,
             model=self.model,
@@ -59,8 +63,16 @@ class Plan:
             parameters=self.parameters,
             simplify_px=options.simplify.in_pixels(view.grid),
             keep_labels=keep_labels,
-            folder=self.scratch / f"image-{index:05d}",
+            folder=folder,
         )
+
+    def seen_grid(self, index: int) -> Grid:
+        """The pixels of an image as the model sees them.
+
+        Raises:
+            BadImage: if the model cannot see it.
+        """
+        return open_view(self.rasters[index], self.card.bands, self.card.pixel_size_m, self.card.scaling).grid
 
 
 def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options: Options) -> Plan:
@@ -94,7 +106,7 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
         parameters=parameters,
         options=options,
         workers=options.workers or os.cpu_count() or 1,
-        header=_head(rasters, paths, card, scratch),
+        header=_head(rasters, paths, card),
         scratch=scratch,
         facts=_facts(paths, outs, model, parameters, options),
     )
@@ -115,7 +127,7 @@ def _crs_name(raster: Raster) -> str:
     return "pixel coordinates" if crs is None else crs.to_string()[:60]
 
 
-def _head(rasters: Sequence[Raster], paths: Sequence[str], card: Card, scratch: Path) -> Header:
+def _head(rasters: Sequence[Raster], paths: Sequence[str], card: Card) -> Header:
     names = [Path(path).name for path in paths]
     if len(set(names)) < len(names):
         common = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
@@ -126,7 +138,6 @@ def _head(rasters: Sequence[Raster], paths: Sequence[str], card: Card, scratch: 
         crs=rasters[0].grid.crs,
         layer=card.name,
         card=card.model_dump_json(),
-        scratch=scratch,
     )
 
 
