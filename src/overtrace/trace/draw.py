@@ -91,9 +91,7 @@ def draw_block(job: Job, block: Block) -> None:
         save(job.labels_file(block), {"labels": labels.astype(np.uint32), "ids": ids})
 
 
-def _pack(
-    chains: Chains, sums: Sums, ids: NDArray[np.int64], last: NDArray[np.int64]
-) -> Arrays:
+def _pack(chains: Chains, sums: Sums, ids: NDArray[np.int64], last: NDArray[np.int64]) -> Arrays:
     """What is complete as polygons, the rest as pieces; everything by id."""
     crossing = last >= 0
     inner = (sums.area > 0) & ~crossing
