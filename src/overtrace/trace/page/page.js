@@ -391,7 +391,7 @@ function fillCard() {
   add(card.summary, "");
   const table = host.appendChild(document.createElement("table"));
   fillTable(table, (card.scores || []).map((score) => [`${score.name}, ${score.data}`, number(score.value)]));
-  for (const row of table.rows) row.cells[0].style.whiteSpace = "normal";
+  for (const { cells } of table.rows) [cells[0].style.whiteSpace, cells[1].style.whiteSpace] = ["normal", "nowrap"];
   add(card.training, "muted licence");
   add(`Licence: ${card.licence}.`, "muted licence");
   for (const line of card.attribution || []) add(line, "muted");
