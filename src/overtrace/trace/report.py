@@ -105,7 +105,7 @@ def open_report(path: str | Path, header: Header, *, raster: Raster, card: Card)
 
 
 class _Sample:
-    """Objects of one image; never more than twice ``size`` of them at a time."""
+    """Objects of one image; never more than ``size`` of them, a quarter more and a batch at a time."""
 
     def __init__(self, size: int) -> None:
         self.total = 0
@@ -117,7 +117,7 @@ class _Sample:
         self.total += len(polygons)
         self._waiting += len(polygons)
         self._parts.append((polygons, columns))
-        if self._waiting > 2 * self._size:
+        if self._waiting > self._size + self._size // 4:
             self._parts = [self._choose()]
             self._waiting = self._size
 

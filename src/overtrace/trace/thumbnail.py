@@ -1,9 +1,11 @@
 """A reduced picture of an image of any size, as JPEG."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
@@ -68,10 +70,19 @@ def _visible_bands(raster: Raster) -> list[int]:
     return colours if len(colours) == 3 else [1]
 
 
-def _mean(values: npt.NDArray[np.generic], valid: npt.NDArray[np.bool_], factor: int) -> npt.NDArray[np.float64]:
+@njit(cache=True, nogil=True)
+def _mean(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_], factor: int) -> npt.NDArray[np.float32]:
     """Means of the valid pixels of each square, nan where there is none; squares at the edge may be cut."""
-    rows, cols = np.arange(0, valid.shape[0], factor), np.arange(0, valid.shape[1], factor)
-    real = np.where(valid, values, 0).astype(np.float64)
-    sums = np.add.reduceat(np.add.reduceat(real, rows, axis=1), cols, axis=2)
-    counts = np.add.reduceat(np.add.reduceat(valid.astype(np.int64), rows, axis=0), cols, axis=1)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    bands, height, width = values.shape
+    means = np.empty((bands, -(-height // factor), -(-width // factor)), np.float32)
+    for row in range(means.shape[1]):
+        for col in range(means.shape[2]):
+            for band in range(bands):
+                total, count = 0.0, 0
+                for y in range(row * factor, min(row * factor + factor, height)):
+                    for x in range(col * factor, min(col * factor + factor, width)):
+                        if valid[y, x]:
+                            total += values[band, y, x]
+                            count += 1
+                means[band, row, col] = total / count if count else np.nan
+    return means

@@ -48,11 +48,17 @@ for (let i = 0; i < count; i++) {
   boxes.set([left, top, right, bottom], 4 * i);
 }
 
-function tracePath(context, i) {
+/* Steps shorter than `least`, which nobody would see, are left out. */
+function tracePath(context, i, least) {
   for (let ring = outlines.polygonEnds[i]; ring < outlines.polygonEnds[i + 1]; ring++) {
     const first = outlines.ringEnds[ring], stop = outlines.ringEnds[ring + 1];
-    context.moveTo(outlines.xy[2 * first], outlines.xy[2 * first + 1]);
-    for (let v = first + 1; v < stop; v++) context.lineTo(outlines.xy[2 * v], outlines.xy[2 * v + 1]);
+    let x = outlines.xy[2 * first], y = outlines.xy[2 * first + 1];
+    context.moveTo(x, y);
+    for (let v = first + 1; v < stop; v++) {
+      const nextX = outlines.xy[2 * v], nextY = outlines.xy[2 * v + 1];
+      if (Math.abs(nextX - x) + Math.abs(nextY - y) < least) continue;
+      context.lineTo((x = nextX), (y = nextY));
+    }
     context.closePath();
   }
 }
@@ -138,27 +144,35 @@ function visibleObjects() {
 
 const verticesOf = (i) => outlines.ringEnds[outlines.polygonEnds[i + 1]] - outlines.ringEnds[outlines.polygonEnds[i]];
 
+/* A browser takes far longer over one long path than over many short ones. */
+const PATH_OBJECTS = 100;
+
 function drawOverlay(objects) {
   const context = overlay.getContext("2d"), ratio = overlay.width / canvas.clientWidth, by = element("colour").value;
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.clearRect(0, 0, overlay.width, overlay.height);
   context.setTransform(ratio * view.scale, 0, 0, ratio * view.scale, ratio * view.x, ratio * view.y);
+  context.lineJoin = "round";
   const steps = by ? RAMP.map(() => []) : [objects];
   if (by) for (const i of objects) steps[rampStep(i, by)].push(i);
-  const width = Math.min(2, Math.max(0.8, 3.5 * view.scale));
   steps.forEach((members, at) => {
-    context.beginPath();
-    for (const i of members) tracePath(context, i);
-    const colour = by ? RAMP[at] : ONE_COLOUR;
-    if (element("show-fill").checked) {
-      context.globalAlpha = 0.45; context.fillStyle = colour; context.fill("evenodd"); context.globalAlpha = 1;
+    for (let first = 0; first < members.length; first += PATH_OBJECTS) {
+      drawSome(context, members.slice(first, first + PATH_OBJECTS), by ? RAMP[at] : ONE_COLOUR);
     }
-    if (!element("show-outlines").checked) return;
-    context.lineJoin = "round";
-    if (view.scale > 0.6) { context.strokeStyle = "#0007"; context.lineWidth = (width + 1.6) / view.scale; context.stroke(); }
-    context.strokeStyle = colour; context.lineWidth = width / view.scale; context.stroke();
   });
   overlayView = { ...view };
+}
+
+function drawSome(context, objects, colour) {
+  const width = Math.min(2, Math.max(0.8, 3.5 * view.scale));
+  context.beginPath();
+  for (const i of objects) tracePath(context, i, 0.7 / view.scale);
+  if (element("show-fill").checked) {
+    context.globalAlpha = 0.45; context.fillStyle = colour; context.fill("evenodd"); context.globalAlpha = 1;
+  }
+  if (!element("show-outlines").checked) return;
+  if (view.scale > 0.6) { context.strokeStyle = "#0007"; context.lineWidth = (width + 1.6) / view.scale; context.stroke(); }
+  context.strokeStyle = colour; context.lineWidth = width / view.scale; context.stroke();
 }
 
 function draw() {
@@ -195,7 +209,7 @@ function placeOverlay(context, ratio) {
 function drawSelected(context, ratio) {
   context.setTransform(ratio * view.scale, 0, 0, ratio * view.scale, ratio * view.x, ratio * view.y);
   context.beginPath();
-  tracePath(context, selected);
+  tracePath(context, selected, 0);
   context.globalAlpha = 0.35; context.fillStyle = SELECTED; context.fill("evenodd"); context.globalAlpha = 1;
   context.lineJoin = "round";
   context.strokeStyle = "#fff"; context.lineWidth = 5 / view.scale; context.stroke();
