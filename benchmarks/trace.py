@@ -26,13 +26,13 @@ from overtrace.decode.parameters import Parameters
 from overtrace.models.card import read_card
 from overtrace.models.runtime import load_network
 from overtrace.models.shipped import find_model
-from overtrace.raster.grid import Box
+from overtrace.raster.grid import Box, within
 from overtrace.raster.lattice import Lattice
 from overtrace.raster.source import open_raster
 from overtrace.raster.view import View, open_view
 from overtrace.trace.assemble import Assembler
 from overtrace.trace.draw import draw_block
-from overtrace.trace.job import Job, within
+from overtrace.trace.job import Job
 from overtrace.trace.options import Options
 from overtrace.trace.pipeline import trace
 from overtrace.trace.predict import keep_planes, settle_seeds
@@ -95,8 +95,8 @@ def run_network(image: Path, model: str, workers: int) -> tuple[float, int]:
 def compare_with_libraries(folder: Path, size: int) -> list[str]:
     """(c) and (d)."""
     planes = draw_planes(0, 0, size, size)
-    view = _view(folder, size)
-    trace_planes(_view(folder, 1024), planes[:, :1024, :1024], folder / "warm")
+    view = open_planes(folder, size)
+    trace_planes(open_planes(folder, 1024), planes[:, :1024, :1024], folder / "warm")
     runs = [_timed(lambda run=run: trace_planes(view, planes, folder / f"job{run}")) for run in range(3)]
     ours, ours_s = min(runs, key=lambda run: run[1])
     theirs, theirs_s = _timed(lambda: trace_with_libraries(planes))
@@ -150,7 +150,8 @@ def trace_with_libraries(planes: np.ndarray) -> int:
     return len([polygon.simplify(SIMPLIFY_PX) for polygon in polygons])
 
 
-def _view(folder: Path, size: int) -> View:
+def open_planes(folder: Path, size: int) -> View:
+    """An image that holds the planes of ``draw_planes``."""
     return open_view(open_raster(write_image(folder / f"planes{size}.tif", size)))
 
 

@@ -29,6 +29,7 @@ def demo(
     else:
         typer.echo("Two aerial images out of the wheel deepforest 2.1.0 (20.6 MB, downloaded once).")
         samples = fetch_samples(_cache_folder(), out)
+    typer.echo("The first trace on a machine compiles its inner loops, which takes half a minute.")
     for sample in samples:
         typer.echo(f"\n{sample.title}")
         _trace(sample.image, sample.pixel_size_m)
