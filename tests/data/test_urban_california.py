@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from overtrace.data.urban_california import (
+    CROWN_RADIUS_M,
+    PIXEL_SIZE_M,
+    Place,
+    elsewhere,
+    read_places,
+    read_tile,
+    set_aside,
+    weak_crowns,
+)
+from tests.support.labelled import write_urban
+
+TREES = [(60, 60), (71, 60), (180, 70), (60, 190), (150, 200), (220, 190)]
+
+
+@pytest.fixture(scope="module")
+def urban(tmp_path_factory):
+    lists = {
+        "train": [("riverside_2018_1", 0), ("riverside_2018_2", 500), ("chico_2018_3", 1000)],
+        "val": [("riverside_2016_1", 0.2)],
+    }
+    return write_urban(tmp_path_factory.mktemp("data") / "urban_california", lists, {"riverside_2018_1": TREES})
+
+
+@pytest.fixture(scope="module")
+def crowns(urban):
+    return weak_crowns([read_tile(urban, place) for place in read_places(urban, "train")])
+
+
+def test_places_come_in_the_order_of_the_list(urban):
+    places = read_places(urban, "train")
+    assert [place.name for place in places] == ["riverside_2018_1", "riverside_2018_2", "chico_2018_3"]
+    assert [place.flight for place in places] == ["riverside_2018", "riverside_2018", "chico_2018"]
+
+
+def test_ground_that_is_measured_is_not_learned_in_any_year(urban):
+    kept = elsewhere(read_places(urban, "train"), read_places(urban, "val"))
+    assert [place.name for place in kept] == ["riverside_2018_2", "chico_2018_3"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ground_is_set_aside_whole(seed):
+    places = [Place(f"city_{year}_{i}", 26911, 100.0 * i, 0) for year in (2016, 2018) for i in range(20)]
+    kept, aside = set_aside(places, 0.2, np.random.default_rng(seed))
+    assert sorted([*kept, *aside], key=places.index) == places
+    assert not {place.ground for place in kept} & {place.ground for place in aside}
+    assert len(aside) == 8
+    assert set_aside(places, 0.2, np.random.default_rng(seed)) == (kept, aside)
+
+
+def test_a_tile_without_a_file_of_points_has_no_tree(urban):
+    tile = read_tile(urban, read_places(urban, "train")[1])
+    assert tile.rgb.shape == (256, 256, 3)
+    assert tile.nir.shape == (256, 256)
+    assert tile.points.shape == (0, 2)
+
+
+def test_each_point_lies_in_its_own_crown(crowns):
+    labelled = crowns[0]
+    assert [labelled.labels[y, x] for x, y in TREES] == [1, 2, 3, 4, 5, 6]
+    assert [labelled.peaks[y, x] for x, y in TREES] == [255] * 6
+
+
+@pytest.mark.parametrize("tree", [2, 4])
+def test_lawn_and_asphalt_are_told_from_crowns_to_two_pixels(crowns, tree):
+    rows, cols = np.nonzero(crowns[0].labels == tree + 1)
+    x, y = TREES[tree]
+    assert 6 <= np.hypot(cols - x, rows - y).max() <= 9
+
+
+def test_neighbours_share_by_the_nearer_point(crowns):
+    labels = crowns[0].labels
+    assert set(np.unique(labels[50:71, 53:65])) == {0, 1}
+    assert set(np.unique(labels[50:71, 67:78])) == {0, 2}
+
+
+def test_a_crown_stays_near_its_point(crowns):
+    labels = crowns[0].labels
+    rows, cols = np.nonzero(labels)
+    points = np.array(TREES)[labels[rows, cols] - 1]
+    assert np.hypot(cols - points[:, 0], rows - points[:, 1]).max() <= CROWN_RADIUS_M / PIXEL_SIZE_M
+
+
+def test_what_is_a_crown_is_not_ignored(crowns):
+    assert not any((labelled.ignore & (labelled.labels > 0)).any() for labelled in crowns)
+
+
+def test_a_flight_without_points_has_no_crowns(crowns):
+    assert not crowns[2].labels.any()
+    assert not crowns[2].ignore.any()
