@@ -1,14 +1,33 @@
 import numpy as np
 
-from overtrace.decode.instances import Sums, score, sum_planes
+from overtrace.decode.instances import Sums, clear_background, decode_image, score, sum_planes
+from overtrace.decode.parameters import Parameters
 
 
 def test_sums_and_score_worked_by_hand():
     labels = np.array([[1, 1, 0], [0, 2, 2]], np.int32)
-    planes = np.array([[[255, 153, 9], [9, 51, 51]], [[1] * 3] * 2, [[10, 255, 9], [9, 51, 20]]], np.uint8)
-    sums = sum_planes(labels, planes, 3)
+    cleared = np.array([[[255, 153, 9], [9, 51, 51]], [[10, 255, 9], [9, 51, 20]]], np.uint8)
+    sums = sum_planes(labels, cleared, 3)
     np.testing.assert_array_equal(sums.area, [2, 2, 0])
     np.testing.assert_array_equal(sums.interior, [408, 102, 0])
     np.testing.assert_array_equal(sums.peak, [255, 51, 0])
     # mean interior 0.8 and 0.2, peak 1 and 0.2
     np.testing.assert_allclose(score(Sums(sums.area[:2], sums.interior[:2], sums.peak[:2])), [0.8, 0.04], rtol=1e-6)
+
+
+def test_background_is_levelled_and_no_data_stays_no_data():
+    planes = np.array([[[200, 127, 0]], [[9, 9, 9]], [[50, 60, 70]]], np.uint8)
+    np.testing.assert_array_equal(clear_background(planes, Parameters(interior=128)), [[[200, 1, 0]], [[50, 0, 0]]])
+
+
+def test_an_image_decodes_to_two_touching_objects_and_no_speck():
+    planes = np.ones((3, 12, 20), np.uint8)
+    planes[0, 1:11, 1:19] = 200
+    planes[0, 0, 19] = 200
+    planes[1, :, 9:11] = 250
+    planes[2] = planes[0]
+    labels, sums = decode_image(planes, Parameters())
+    np.testing.assert_array_equal(sums.area, [90, 90])
+    assert (labels[1:11, 1:10] == 1).all()
+    assert (labels[1:11, 10:19] == 2).all()
+    assert labels[0, 19] == 0

@@ -23,16 +23,42 @@ class Sums:
     """(n,) highest value of the distance plane; parts combine by the maximum."""
 
 
-def grow_instances(planes: NDArray[np.uint8], seeds: NDArray[np.int32], parameters: Parameters) -> NDArray[np.int32]:
-    """Labels of a block that was read with its halo.
+@njit(cache=True, nogil=True)
+def _clear(planes: NDArray[np.uint8], threshold: int) -> NDArray[np.uint8]:
+    _, height, width = planes.shape
+    cleared = np.empty((2, height, width), np.uint8)
+    for y in range(height):
+        for x in range(width):
+            inside = planes[0, y, x] >= threshold
+            cleared[0, y, x] = planes[0, y, x] if inside else min(planes[0, y, x], np.uint8(1))
+            cleared[1, y, x] = planes[2, y, x] if inside else np.uint8(0)
+    return cleared
+
+
+def clear_background(planes: NDArray[np.uint8], parameters: Parameters) -> NDArray[np.uint8]:
+    """What growing and scoring need once the seeds are found; background is levelled, so that it takes no room.
 
     Args:
         planes: (3, h, w) interior, touch, distance.
+    Returns:
+        (2, h, w) interior, 1 in the background and 0 where there is no data, and distance, 0 in the background.
+    """
+    cleared: NDArray[np.uint8] = _clear(planes, parameters.interior)
+    return cleared
+
+
+def grow_instances(
+    interior: NDArray[np.uint8], seeds: NDArray[np.int32], parameters: Parameters
+) -> NDArray[np.int32]:
+    """Labels of a block that was read with its halo.
+
+    Args:
+        interior: (h, w).
         seeds: (h, w) numbered in the order of their ids, so that the smaller number wins a tie; 0 is no seed.
     Returns:
         (h, w) int32.
     """
-    mask = object_mask(planes[0], parameters.interior, parameters.hole_px)
+    mask = object_mask(interior, parameters.interior, parameters.hole_px)
     labels = np.zeros(mask.shape, np.int32)
     labels[1:-1, 1:-1] = seeds
     grow(mask, labels, parameters.grow_px)
@@ -48,8 +74,9 @@ def decode_image(planes: NDArray[np.uint8], parameters: Parameters) -> tuple[NDA
         (H, W) labels from 1 to n, and the sums of each.
     """
     seeds = label_seeds(planes, parameters)
-    labels = grow_instances(planes, _keep(seeds.labels, seeds.area >= parameters.min_seed_px), parameters)
-    sums = sum_planes(labels, planes, int(labels.max(initial=0)))
+    cleared = clear_background(planes, parameters)
+    labels = grow_instances(cleared[0], _keep(seeds.labels, seeds.area >= parameters.min_seed_px), parameters)
+    sums = sum_planes(labels, cleared, int(labels.max(initial=0)))
     kept = sums.area >= parameters.min_area_px
     return _keep(labels, kept), Sums(sums.area[kept], sums.interior[kept], sums.peak[kept])
 
@@ -81,14 +108,14 @@ def _sum(
     return area[1:], inside[1:], peak[1:]
 
 
-def sum_planes(labels: NDArray[np.int32], planes: NDArray[np.uint8], count: int) -> Sums:
+def sum_planes(labels: NDArray[np.int32], cleared: NDArray[np.uint8], count: int) -> Sums:
     """Sums over the pixels of the labels 1 to ``count``.
 
     Args:
         labels: (h, w).
-        planes: (3, h, w) interior, touch, distance.
+        cleared: (2, h, w) interior and distance.
     """
-    return Sums(*_sum(labels, planes[0], planes[2], count))
+    return Sums(*_sum(labels, cleared[0], cleared[1], count))
 
 
 def score(sums: Sums) -> NDArray[np.float32]:

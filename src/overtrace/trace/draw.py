@@ -15,13 +15,13 @@ from overtrace.vector.simplify import simplify_chains
 
 
 def read_region(job: Job, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int64]]:
-    """The planes and seeds of a block and its halo.
+    """The cleared planes and the seeds of a block and its halo.
 
     Returns:
-        (3, h, w) planes; (h, w) seeds, numbered from 1 in the order of their ids; (n,) the ids.
+        (2, h, w) interior and distance; (h, w) seeds, numbered from 1 in the order of their ids; (n,) the ids.
     """
     region = job.halo_box(block)
-    planes = np.empty((3, region.height, region.width), np.uint8)
+    cleared = np.empty((2, region.height, region.width), np.uint8)
     seeds = np.empty((region.height, region.width), np.int32)
     near = job.neighbours(block)
     ids_of = load(job.ids_file, [str(other.index) for other in near])
@@ -34,9 +34,9 @@ def read_region(job: Job, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.i
             shared = overlap(box, region)
             assert shared is not None
             source, target = within(shared, box), within(shared, region)
-            planes[:, *target] = stored[f"planes-{name}"][:, *source]
+            cleared[:, *target] = stored[f"planes-{name}"][:, *source]
             seeds[target] = number[stored[f"seeds-{name}"][source]]
-    return planes, seeds, ids[1:]
+    return cleared, seeds, ids[1:]
 
 
 def frame(labels: NDArray[np.int32], region: Box, core: Box) -> NDArray[np.int32]:
@@ -74,18 +74,18 @@ def last_blocks(framed: NDArray[np.int32], count: int, index: int, across: int) 
 
 def draw_block(job: Job, block: Block) -> None:
     """Keep the polygons of a block in its file, and the pieces of those that go on in other blocks."""
-    planes, seeds, ids = read_region(job, block)
+    cleared, seeds, ids = read_region(job, block)
     region, core, columns = job.halo_box(block), block.core, job.view.grid.width
-    framed = frame(grow_instances(planes, seeds, job.parameters), region, core)
+    framed = frame(grow_instances(cleared[0], seeds, job.parameters), region, core)
     labels = framed[1:-1, 1:-1]
-    core_planes = planes[:, *within(core, region)]
-    sums = sum_planes(labels, core_planes, len(ids))
+    inner = cleared[:, *within(core, region)]
+    sums = sum_planes(labels, inner, len(ids))
     stride = job.lattice.stride if job.simplify_px > 0 else 0
     chains = walk_outlines(framed, core.row, core.col, columns, stride)
     if job.simplify_px > 0:
         chains = simplify_chains(chains, job.simplify_px, framed, core.row, core.col, columns)
     last = last_blocks(framed, len(ids), block.index, job.blocks_across)
-    valid = np.count_nonzero(core_planes[0], keepdims=True).ravel()
+    valid = np.count_nonzero(inner[0], keepdims=True).ravel()
     save(job.outlines_file(block), {"valid_px": valid} | _pack(chains, sums, ids, last))
     if job.keep_labels:
         save(job.labels_file(block), {"labels": labels.astype(np.uint32), "ids": ids})

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.decode.components import Components, label_seeds, settle_ids, touching_pairs
+from overtrace.decode.instances import clear_background
 from overtrace.models.planes import predict_planes
 from overtrace.models.runtime import Network
 from overtrace.raster.grid import Box, within
@@ -32,12 +33,13 @@ def predict_block(job: Job, network: Network, block: Block) -> None:
 
 
 def keep_planes(job: Job, block: Block, planes: NDArray[np.uint8]) -> None:
-    """Keep the planes and the seeds of a block in its file.
+    """Keep the seeds of a block in its file, and what of its planes is needed to grow them.
 
     Args:
         planes: (planes, h, w) of the core of the block.
     """
     seeds = label_seeds(planes, job.parameters)
+    cleared = clear_background(planes, job.parameters)
     labels = seeds.labels.astype(np.uint16 if len(seeds.area) < 2**16 else np.uint32)
     arrays: Arrays = {
         "area": seeds.area,
@@ -49,7 +51,7 @@ def keep_planes(job: Job, block: Block, planes: NDArray[np.uint8]) -> None:
     }
     for name, box in chunks(block.core):
         place = within(box, block.core)
-        arrays[f"planes-{name}"] = planes[:, *place]
+        arrays[f"planes-{name}"] = cleared[:, *place]
         arrays[f"seeds-{name}"] = labels[place]
     save(job.planes_file(block), arrays)
 

@@ -17,7 +17,7 @@ import zstandard
 from numpy.typing import NDArray
 
 MAGIC = b"OVTRACE1"
-LEVEL = 1
+LEVEL = -5
 Arrays = dict[str, NDArray[Any]]
 
 
