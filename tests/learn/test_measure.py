@@ -78,6 +78,6 @@ def test_a_tile_is_answered_whole_with_its_points_in_metres(tmp_path, network):
 
 def test_an_image_finer_than_the_network_wants_is_shown_coarser(tmp_path, network):
     folder = write_urban(tmp_path / "u", {"train": [("chico_2018_1", 0)], "val": []}, {})
-    planes, pixel_size_m = predict_file(network, folder / "rgb" / "chico_2018_1.jpg", 0.1, (0.2, 0.6))
+    planes, pixel_size_m = predict_file(network, folder / "rgb" / "chico_2018_1.jpg", 0.05)
     assert planes.shape == (3, 128, 128)
-    assert pixel_size_m == pytest.approx(0.2)
+    assert pixel_size_m == pytest.approx(0.1)

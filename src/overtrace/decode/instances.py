@@ -47,9 +47,7 @@ def clear_background(planes: NDArray[np.uint8], parameters: Parameters) -> NDArr
     return cleared
 
 
-def grow_instances(
-    interior: NDArray[np.uint8], seeds: NDArray[np.int32], parameters: Parameters
-) -> NDArray[np.int32]:
+def grow_instances(interior: NDArray[np.uint8], seeds: NDArray[np.int32], parameters: Parameters) -> NDArray[np.int32]:
     """Labels of a block that was read with its halo.
 
     Args:

@@ -34,7 +34,7 @@ def fit(recipe: Recipe, read_pools: Callable[[], Sequence[Pool]], checkpoint: Pa
     average = copy.deepcopy(network).eval()
     if checkpoint.exists():
         kept = torch.load(checkpoint, weights_only=True)
-        if kept["step"] == recipe.fit.steps and kept["recipe"] == recipe.model_dump_json():
+        if kept["step"] == recipe.fit.last_step and kept["recipe"] == recipe.model_dump_json():
             average.load_state_dict(kept["weights"])
             return average
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -43,7 +43,7 @@ def fit(recipe: Recipe, read_pools: Callable[[], Sequence[Pool]], checkpoint: Pa
     )
     batches = draw_batches(read_pools(), recipe.fit.batch, recipe.fit.crop_px, np.random.default_rng(recipe.seed))
     began, loss_sum = time.perf_counter(), 0.0
-    for step, batch in zip(range(1, recipe.fit.steps + 1), batches, strict=False):
+    for step, batch in zip(range(1, recipe.fit.last_step + 1), batches, strict=False):
         for group in optimizer.param_groups:
             group["lr"] = recipe.fit.learning_rate * _schedule(step, recipe.fit)
         loss = planes_loss(network(batch.image.to(memory_format=torch.channels_last)), batch)
@@ -55,9 +55,9 @@ def fit(recipe: Recipe, read_pools: Callable[[], Sequence[Pool]], checkpoint: Pa
         loss_sum += loss.item()
         if step % REPORT_EVERY == 0:
             minutes = (time.perf_counter() - began) / 60
-            say(f"step {step} of {recipe.fit.steps}, {minutes:.1f} minutes, loss {loss_sum / REPORT_EVERY:.4f}")
+            say(f"step {step} of {recipe.fit.last_step}, {minutes:.1f} minutes, loss {loss_sum / REPORT_EVERY:.4f}")
             loss_sum = 0.0
-        if step % KEEP_EVERY == 0 or step == recipe.fit.steps:
+        if step % KEEP_EVERY == 0 or step == recipe.fit.last_step:
             _keep(checkpoint, average, step, recipe)
     return average
 

@@ -39,32 +39,38 @@ class Case:
 
     planes: NDArray[np.uint8]
     pixel_size_m: float
+    """Of the planes."""
     points: NDArray[np.float64] | None
+    """(n, 2) x, y in metres from the corner of the image."""
     boxes: NDArray[np.float64] | None
+    """(n, 4) left, top, right, bottom in metres."""
     part: neon.Part | None
 
 
-def predict_file(network: Network, path: Path, pixel_size_m: float) -> NDArray[np.uint8]:
-    """Planes (3, H, W) of an image file, as ``trace`` makes them."""
+def predict_file(network: Network, path: Path, pixel_size_m: float) -> tuple[NDArray[np.uint8], float]:
+    """Planes (3, H, W) of an image file, as ``trace`` makes them, and their pixel size."""
     card = network.card
     view = open_view(open_raster(path, pixel_size_m=pixel_size_m), card.bands, card.pixel_size_m, card.scaling)
     (block,) = Lattice(card.window, card.margin).blocks(view.grid, max(view.grid.height, view.grid.width))
-    return predict_planes(view, network, block)
+    assert view.grid.pixel_size_m is not None
+    return predict_planes(view, network, block), view.grid.pixel_size_m[0]
 
 
 def urban_cases(network: Network, folder: Path, places: Sequence[Place]) -> Iterator[Case]:
     """Tiles with points."""
     for place in places:
-        planes = predict_file(network, folder / "rgb" / f"{place.name}.jpg", URBAN_PIXEL_SIZE_M)
-        points = read_points(folder / "points" / f"{place.name}.csv")
-        yield Case(planes, URBAN_PIXEL_SIZE_M, points, None, None)
+        path = folder / "rgb" / f"{place.name}.jpg"
+        planes, pixel_size_m = predict_file(network, path, URBAN_PIXEL_SIZE_M)
+        points = read_points(folder / "points" / f"{place.name}.csv") * URBAN_PIXEL_SIZE_M
+        yield Case(planes, pixel_size_m, points, None, None)
 
 
 def neon_cases(network: Network, folder: Path, parts: Sequence[neon.Part]) -> Iterator[Case]:
     """Parts of tiles with boxes; the network sees the whole tile."""
     for part in parts:
-        planes = predict_file(network, folder / f"{part.tile}.jpg", neon.PIXEL_SIZE_M)
-        yield Case(planes, neon.PIXEL_SIZE_M, None, neon.read_boxes(folder / f"{part.tile}.xml"), part)
+        planes, pixel_size_m = predict_file(network, folder / f"{part.tile}.jpg", neon.PIXEL_SIZE_M)
+        boxes = neon.read_boxes(folder / f"{part.tile}.xml") * neon.PIXEL_SIZE_M
+        yield Case(planes, pixel_size_m, None, boxes, part)
 
 
 def count(case: Case, parameters: Parameters) -> Matches:
@@ -73,17 +79,17 @@ def count(case: Case, parameters: Parameters) -> Matches:
     labels, sums = decode_image(case.planes, replace(parameters, min_area_px=least_px))
     if case.points is not None:
         centres = np.array(ndimage.center_of_mass(labels > 0, labels, range(1, len(sums.area) + 1))).reshape(-1, 2)
-        return match_points(centres[:, ::-1], case.points, REACH_M / case.pixel_size_m)
+        return match_points(centres[:, ::-1] * case.pixel_size_m, case.points, REACH_M)
     assert case.boxes is not None
     assert case.part is not None
     found = [where for where in ndimage.find_objects(labels) if where is not None]
-    boxes = np.array([(x.start, y.start, x.stop, y.stop) for y, x in found], float).reshape(-1, 4)
+    boxes = np.array([(x.start, y.start, x.stop, y.stop) for y, x in found], float).reshape(-1, 4) * case.pixel_size_m
     return match_boxes(_inside(boxes, case.part), _inside(case.boxes, case.part), LEAST_IOU)
 
 
 def _inside(boxes: NDArray[np.float64], part: neon.Part) -> NDArray[np.float64]:
     """The boxes whose centre lies in a part."""
-    x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
+    x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2 / neon.PIXEL_SIZE_M
     kept: NDArray[np.float64] = boxes[
         (part.cols[0] <= x) & (x < part.cols[1]) & (part.rows[0] <= y) & (y < part.rows[1])
     ]

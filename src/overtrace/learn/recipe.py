@@ -25,6 +25,9 @@ class Fit(Frozen):
     """How it is trained."""
 
     steps: int = Field(gt=0)
+    """Those of the schedule."""
+    stop: int | None = Field(None, gt=0)
+    """The last step that is taken, if it is not the last of the schedule."""
     batch: int = Field(gt=0)
     crop_px: int = Field(gt=0, multiple_of=32)
     learning_rate: float = Field(gt=0)
@@ -33,6 +36,11 @@ class Fit(Frozen):
     """Steps over which the learning rate rises; it then falls as a cosine to 0 at the last step."""
     average: float = Field(ge=0, lt=1)
     """Decay of the running average of weights, which is what is kept."""
+
+    @property
+    def last_step(self) -> int:
+        """The step at which training ends."""
+        return self.steps if self.stop is None else min(self.stop, self.steps)
 
 
 class Source(Frozen):
