@@ -11,7 +11,7 @@ from overtrace.errors import BadOption, BadOutput
 from overtrace.trace.job import Job
 from overtrace.trace.plan import Plan
 from overtrace.trace.scratch import load
-from overtrace.vector.sinks import open_sink
+from overtrace.vector.sinks import SINKS, open_sink
 from overtrace.vector.tables import Batch, Sink
 
 if TYPE_CHECKING:
@@ -120,5 +120,8 @@ def _open(path: Path, plan: Plan, outputs: Outputs) -> None:
         from overtrace.trace.coco import open_coco
 
         outputs.add(path, open_coco(path, plan.header))
-    else:
+    elif path.suffix.lower() in SINKS:
         outputs.add(path, open_sink(path, plan.header))
+    else:
+        known = ", ".join((*SINKS, ".json (COCO)", ".tif (labels)"))
+        raise BadOutput(f"{path} has the unknown extension {path.suffix!r}: use one of {known}")

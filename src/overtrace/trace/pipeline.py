@@ -95,6 +95,8 @@ def trace(
         outputs.commit()
     except BaseException:
         outputs.abort()
+        if not any(plan.scratch.glob("image-*/planes-*")):
+            shutil.rmtree(plan.scratch, ignore_errors=True)
         raise
     shutil.rmtree(plan.scratch, ignore_errors=True)
     return summary
