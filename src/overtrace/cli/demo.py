@@ -34,7 +34,8 @@ def demo(
         typer.echo(f"\n{sample.title}")
         _trace(sample.image, sample.pixel_size_m)
     typer.echo(
-        f"\nOpen the .gpkg files in QGIS (drag them over their images), and the .html files in a browser:"
+        f"\nOpen the .html files in a browser, and the .gpkg files in QGIS over their .tif images (an image without"
+        f"\ngeoreference, such as a PNG, is traced in its pixels, with y down, and lies nowhere on a map):"
         f"\n{out.resolve()}"
     )
 
