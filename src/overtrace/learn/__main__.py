@@ -76,11 +76,12 @@ def run(recipe_path: Path, data: Path, out: Path, threads: int) -> None:
     bare, bare_int8 = out / "bare.onnx", out / "bare-int8.onnx"
     export_network(network, bands=3, window=cards.WINDOW, path=bare)
     quantise_file(bare, calibration_windows(data, learned, np.random.default_rng(recipe.seed)), bare_int8)
+    parameters = Parameters(grow_px=cards.GROW_PX)
     for model in (
         ModelFile(f"{recipe.name}-fp32", "fp32", bare, out / f"{recipe.name}-fp32.onnx"),
         ModelFile(recipe.name, "int8", bare_int8, out / f"{recipe.name}.onnx"),
     ):
-        finish(model, recipe, recipe_path, data, tuned, say)
+        parameters = finish(model, recipe, recipe_path, data, tuned, parameters, say)
 
 
 def calibration_windows(data: Path, places: list[Place], rng: np.random.Generator) -> list[NDArray[np.float32]]:
@@ -105,16 +106,22 @@ def calibration_windows(data: Path, places: list[Place], rng: np.random.Generato
 
 
 def finish(
-    model: ModelFile, recipe: Recipe, recipe_path: Path, data: Path, tuned: list[Place], say: Callable[[str], None]
-) -> None:
-    """Tune the thresholds of a model file, measure it, and write its card."""
+    model: ModelFile,
+    recipe: Recipe,
+    recipe_path: Path,
+    data: Path,
+    tuned: list[Place],
+    start: Parameters,
+    say: Callable[[str], None],
+) -> Parameters:
+    """Tune the thresholds of a model file from ``start`` on, measure it, and write its card; the thresholds."""
     card = cards.draft(model.name, model.precision, recipe, recipe_path)
     write_card(model.bare, card, model.path)
     network = load_network(model.path)
     urban, yell = data / "urban_california", data / "neon_yell"
     parameters = measure.tune(
         [list(measure.urban_cases(network, urban, tuned)), list(measure.neon_cases(network, yell, neon.TUNED))],
-        Parameters(grow_px=cards.GROW_PX),
+        start,
         say,
     )
     points = measure.total(list(measure.urban_cases(network, urban, read_places(urban, "val"))), parameters)
@@ -122,6 +129,7 @@ def finish(
     for what, found in (("points at 6 m", points), ("boxes at IoU 0.4", boxes)):
         say(f"{model.name}: {what}: precision {found.precision:.4f}, recall {found.recall:.4f}, F1 {found.f1:.4f}")
     write_card(model.bare, cards.complete(card, parameters, points, boxes), model.path)
+    return parameters
 
 
 if __name__ == "__main__":
