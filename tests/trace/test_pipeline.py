@@ -267,3 +267,19 @@ def test_a_full_disk_is_one_line_and_can_be_resumed(scene, expected, tmp_path):
         assert_same(run(scene, tmp_path / "out.gpkg", block=256, scratch=small / "scratch", resume=True), expected)
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_two_runs_do_not_work_in_one_scratch_folder(scene, tmp_path):
+    scratch = tmp_path / "scratch" / ".out.gpkg.scratch"
+    scratch.mkdir(parents=True)
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        (scratch / "process").write_text(str(other.pid))
+        with pytest.raises(BadManifest, match=f"process {other.pid} is working in"):
+            run(scene, tmp_path / "out.gpkg", scratch=tmp_path / "scratch")
+        assert (scratch / "process").read_text() == str(other.pid)
+    finally:
+        other.communicate(b"\n")
+    (tmp_path / "scratch" / "precious").write_text("not ours")
+    run(scene, tmp_path / "out.gpkg", scratch=tmp_path / "scratch")
+    assert [path.name for path in (tmp_path / "scratch").iterdir()] == ["precious"]

@@ -115,7 +115,7 @@ def _remove_abandoned(final: Path) -> None:
     pattern = rf"\.{re.escape(final.stem)}\.(\d+)\.part{re.escape(final.suffix)}.*"
     for leftover in _files_beside(final, pattern):
         match = re.fullmatch(pattern, leftover.name)
-        if match and not _is_running(int(match[1])):
+        if match and not is_running(int(match[1])):
             leftover.unlink(missing_ok=True)
 
 
@@ -126,7 +126,8 @@ def _files_beside(final: Path, pattern: str) -> list[Path]:
         return []
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether another process of this number is alive."""
     if os.name != "posix":
         return True
     try:

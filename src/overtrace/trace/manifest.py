@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from overtrace.errors import BadManifest
+from overtrace.raster.aside import is_running
 
 NAME = "manifest.json"
+OWNER = "process"
 
 Facts = Mapping[str, object]
 
@@ -25,6 +27,23 @@ def digest(path: Path) -> str:
     """sha256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def claim(folder: Path) -> None:
+    """Make a scratch folder this process's own.
+
+    Raises:
+        BadManifest: if another run is working in it.
+    """
+    note = folder / OWNER
+    try:
+        owner = int(note.read_text())
+    except (OSError, ValueError):
+        owner = os.getpid()
+    if os.name == "posix" and is_running(owner):
+        raise BadManifest(f"process {owner} is working in {folder}: wait for it, or choose another --scratch folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(str(os.getpid()))
 
 
 def write_manifest(folder: Path, facts: Facts) -> None:

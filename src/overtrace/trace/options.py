@@ -58,7 +58,7 @@ class Options:
     min_score: float = 0.0
     resume: bool = False
     scratch: Path | None = None
-    """Folder for the work under way; beside the first output where it is None."""
+    """Folder in which that of the work under way is made; beside the first output where it is None."""
 
 
 def parse_length(text: str) -> Length:

@@ -19,7 +19,7 @@ from overtrace.trace.batches import Choice, make_batch
 from overtrace.trace.bench import Bench, keep_bench
 from overtrace.trace.executor import map_ordered, open_executor
 from overtrace.trace.job import Job
-from overtrace.trace.manifest import check_manifest, write_manifest
+from overtrace.trace.manifest import check_manifest, claim, write_manifest
 from overtrace.trace.options import Options
 from overtrace.trace.outputs import Outputs, open_outputs
 from overtrace.trace.plan import Plan, make_plan
@@ -84,30 +84,41 @@ def trace(
     plan = make_plan(images, [*outs, *([] if report is None else [report])], options)
     outputs = open_outputs(outs, report, plan)
     try:
-        tally = Tally()
         with _disk_watched(plan.scratch):
             _open_scratch(plan)
-            with tally.timed("total"):
-                for index in range(len(plan.rasters)):
-                    _trace_image(plan, index, outputs, tally, progress or Silent())
+        summary = _work(plan, outputs, progress or Silent())
+    except BaseException:
+        outputs.abort()
+        raise
+    shutil.rmtree(plan.scratch, ignore_errors=True)
+    return summary
+
+
+def _work(plan: Plan, outputs: Outputs, progress: Progress) -> dict[str, object]:
+    """Trace every image and complete the outputs; a scratch folder without anything to resume from is removed."""
+    tally = Tally()
+    try:
+        with _disk_watched(plan.scratch), tally.timed("total"):
+            for index in range(len(plan.rasters)):
+                _trace_image(plan, index, outputs, tally, progress)
         summary = _summarise(plan, tally, outputs)
         outputs.finish(summary)
         outputs.commit()
     except BaseException:
-        outputs.abort()
         if not any(plan.scratch.glob("image-*/planes-*")):
             shutil.rmtree(plan.scratch, ignore_errors=True)
         raise
-    shutil.rmtree(plan.scratch, ignore_errors=True)
     return summary
 
 
 def _open_scratch(plan: Plan) -> None:
     if plan.options.resume and plan.scratch.exists():
         check_manifest(plan.scratch, plan.facts)
+        claim(plan.scratch)
         return
-    shutil.rmtree(plan.scratch, ignore_errors=True)
-    plan.scratch.mkdir(parents=True)
+    claim(plan.scratch)
+    for image in plan.scratch.glob("image-*"):
+        shutil.rmtree(image)
     write_manifest(plan.scratch, plan.facts)
 
 

@@ -98,7 +98,7 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
         raise BadOption("--min-area: the image does not say its scale: give --pixel-size or --decode min_area_px=N")
     parameters = choose_parameters(Parameters(**card.decode.model_dump()), options)
     first = Path(outs[0])
-    scratch = options.scratch or first.parent / f".{first.name}.scratch"
+    scratch = (options.scratch or first.parent) / f".{first.name}.scratch"
     return Plan(
         rasters=rasters,
         model=model,
