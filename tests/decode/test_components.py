@@ -4,8 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from overtrace.decode.components import label_components, label_seeds, settle_ids, touching_pairs
+from overtrace.decode.components import Components, label_components, label_seeds, settle_ids, touching_pairs
 from overtrace.decode.parameters import Parameters
+
+
+def paint(components: Components, height: int, width: int, row: int = 0, col: int = 0) -> np.ndarray:
+    canvas = np.zeros((height, width), np.int32)
+    components.paint(canvas, row, col)
+    return canvas
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40), st.floats(0.1, 0.9))
@@ -15,35 +21,60 @@ def test_components_are_those_of_scipy_numbered_by_first_pixel(seed, height, wid
     expected, count = ndimage.label(mask)
     assert len(found.area) == count
     np.testing.assert_array_equal(found.area, np.bincount(expected.ravel(), minlength=count + 1)[1:])
-    pairs = np.unique(np.stack([found.labels.ravel(), expected.ravel()]), axis=1)
+    labels = paint(found, height, width)
+    pairs = np.unique(np.stack([labels.ravel(), expected.ravel()]), axis=1)
     assert pairs.shape[1] == len(np.unique(expected))
-    first = [np.flatnonzero(found.labels.ravel() == label)[0] for label in range(1, count + 1)]
+    first = [np.flatnonzero(labels.ravel() == label)[0] for label in range(1, count + 1)]
     np.testing.assert_array_equal(found.first, first)
     assert first == sorted(first)
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 30), st.integers(1, 30))
+def test_a_canvas_shows_any_part_of_a_block_and_of_what_is_around(seed, row, col, height, width):
+    mask = (np.random.default_rng(seed).random((12, 14)) < 0.6).astype(np.uint8)
+    found = label_components(mask)
+    around = np.pad(paint(found, 12, 14), 40)
+    part = around[row + 40 : row + 40 + height, col + 40 : col + 40 + width]
+    np.testing.assert_array_equal(paint(found, height, width, row, col), part)
+
+
+def test_the_highest_value_of_each_component():
+    found = label_components(np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1]], np.uint8))
+    plane = np.array([[3, 4, 250], [250, 9, 250], [250, 250, 7]], np.uint8)
+    np.testing.assert_array_equal(found.highest(plane), [9, 7])
+
+
 def test_a_seed_is_inside_an_object_away_from_touch_and_outline():
     planes = np.array([[[128, 128, 128, 127]], [[127, 128, 1, 1]], [[64, 64, 63, 64]]], np.uint8)
-    np.testing.assert_array_equal(label_seeds(planes, Parameters()).labels, [[1, 0, 0, 0]])
+    np.testing.assert_array_equal(paint(label_seeds(planes, Parameters()), 1, 4), [[1, 0, 0, 0]])
 
 
 @pytest.mark.parametrize("cut", [1, 7, 16, 29])
 def test_ids_do_not_depend_on_where_the_image_is_cut(cut):
     mask = (np.random.default_rng(cut).random((30, 30)) < 0.6).astype(np.uint8)
     whole = label_components(mask)
-    wanted = settle_ids(whole.area, whole.first, np.zeros((2, 0), np.int64), 3)
+    plane = np.random.default_rng(cut).integers(0, 256, (30, 30), dtype=np.uint8)
+    no_pairs = np.zeros((2, 0), np.int64)
+    wanted, wanted_peaks = settle_ids(whole.area, whole.first, whole.highest(plane), no_pairs, 3)
     top, bottom = label_components(mask[:cut]), label_components(mask[cut:])
-    ids = settle_ids(
+    above, below = paint(top, cut, 30), paint(bottom, 30 - cut, 30)
+    ids, peaks = settle_ids(
         np.concatenate([top.area, bottom.area]),
         np.concatenate([top.first, bottom.first + cut * 30]),
-        touching_pairs(top.labels[-1], bottom.labels[0], 0, len(top.area)),
+        np.concatenate([top.highest(plane[:cut]), bottom.highest(plane[cut:])]),
+        touching_pairs(above[-1], below[0], 0, len(top.area)),
         3,
     )
-    table = np.concatenate([[0], ids])
-    joined = np.concatenate([table[top.labels], table[np.where(bottom.labels > 0, bottom.labels + len(top.area), 0)]])
-    np.testing.assert_array_equal(joined, np.concatenate([[0], wanted])[whole.labels])
+    joined = np.concatenate([above, np.where(below > 0, below + len(top.area), 0)])
+    for cut_up, in_one in ((ids, wanted), (peaks, wanted_peaks)):
+        np.testing.assert_array_equal(
+            np.concatenate([[0], cut_up])[joined], np.concatenate([[0], in_one])[paint(whole, 30, 30)]
+        )
 
 
 def test_small_seeds_are_dropped_by_the_size_of_their_whole_set():
-    ids = settle_ids(np.array([2, 2, 3]), np.array([0, 10, 5]), np.array([[0], [1]]), min_seed_px=4)
+    ids, peaks = settle_ids(
+        np.array([2, 2, 3]), np.array([0, 10, 5]), np.array([7, 9, 8], np.uint8), np.array([[0], [1]]), min_seed_px=4
+    )
     np.testing.assert_array_equal(ids, [1, 1, 0])
+    np.testing.assert_array_equal(peaks, [9, 9, 8])

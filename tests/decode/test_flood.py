@@ -36,8 +36,9 @@ def nearest_seed(mask: np.ndarray, seeds: np.ndarray, steps: int) -> np.ndarray:
 def test_growth_is_the_smallest_distance_then_the_smallest_label(seed, height, width, steps):
     rng = np.random.default_rng(seed)
     mask = (rng.random((height, width)) < 0.8).astype(np.uint8)
-    seeds = label_components((mask & (rng.random((height, width)) < 0.1)).astype(np.uint8)).labels
-    labels = np.pad(seeds, 1)
+    labels = np.zeros((height + 2, width + 2), np.int32)
+    label_components((mask & (rng.random((height, width)) < 0.1)).astype(np.uint8)).paint(labels, -1, -1)
+    seeds = labels[1:-1, 1:-1].copy()
     grow(np.pad(mask, 1), labels, steps)
     np.testing.assert_array_equal(labels[1:-1, 1:-1], nearest_seed(mask, seeds, steps))
 
@@ -66,13 +67,16 @@ def test_a_block_with_its_halo_is_exact(seed):
     planes = rng.integers(1, 256, (3, 60, 60), dtype=np.uint8)
     planes[0] = np.where(rng.random((60, 60)) < 0.85, 200, 50)
     parameters = Parameters(grow_px=4, hole_px=3)
-    seeds = label_components((planes[2] > 245).astype(np.uint8) & (planes[0] > 127)).labels
-    whole = grow_instances(planes[0], seeds, parameters)
+    whole = np.zeros((62, 62), np.int32)
+    label_components((planes[2] > 245).astype(np.uint8) & (planes[0] > 127)).paint(whole, -1, -1)
+    seeds = whole[1:-1, 1:-1].copy()
+    grow_instances(planes[0], whole, parameters)
     halo = halo_px(parameters)
     row, col = rng.integers(0, 50, 2)
     top, left = max(row - halo, 0), max(col - halo, 0)
     region = np.s_[top : row + 10 + halo, left : col + 10 + halo]
-    part = grow_instances(np.ascontiguousarray(planes[0][region]), np.ascontiguousarray(seeds[region]), parameters)
+    part = np.pad(seeds[region], 1)
+    grow_instances(np.ascontiguousarray(planes[0][region]), part, parameters)
     one_around = np.s_[max(row - 1, 0) : row + 11, max(col - 1, 0) : col + 11]
     shifted = np.s_[max(row - 1, 0) - top : row + 11 - top, max(col - 1, 0) - left : col + 11 - left]
-    np.testing.assert_array_equal(part[shifted], whole[one_around])
+    np.testing.assert_array_equal(part[1:-1, 1:-1][shifted], whole[1:-1, 1:-1][one_around])

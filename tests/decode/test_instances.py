@@ -6,8 +6,8 @@ from overtrace.decode.parameters import Parameters
 
 def test_sums_and_score_worked_by_hand():
     labels = np.array([[1, 1, 0], [0, 2, 2]], np.int32)
-    cleared = np.array([[[255, 153, 9], [9, 51, 51]], [[10, 255, 9], [9, 51, 20]]], np.uint8)
-    sums = sum_planes(labels, cleared, 3)
+    interior = np.array([[255, 153, 9], [9, 51, 51]], np.uint8)
+    sums = sum_planes(labels, interior, np.array([255, 51, 0], np.uint8))
     np.testing.assert_array_equal(sums.area, [2, 2, 0])
     np.testing.assert_array_equal(sums.interior, [408, 102, 0])
     np.testing.assert_array_equal(sums.peak, [255, 51, 0])
@@ -16,8 +16,8 @@ def test_sums_and_score_worked_by_hand():
 
 
 def test_background_is_levelled_and_no_data_stays_no_data():
-    planes = np.array([[[200, 127, 0]], [[9, 9, 9]], [[50, 60, 70]]], np.uint8)
-    np.testing.assert_array_equal(clear_background(planes, Parameters(interior=128)), [[[200, 1, 0]], [[50, 0, 0]]])
+    interior = np.array([[200, 127, 0]], np.uint8)
+    np.testing.assert_array_equal(clear_background(interior, Parameters(interior=128)), [[200, 1, 0]])
 
 
 def test_an_image_decodes_to_two_touching_objects_and_no_speck():
@@ -26,8 +26,10 @@ def test_an_image_decodes_to_two_touching_objects_and_no_speck():
     planes[0, 0, 19] = 200
     planes[1, :, 9:11] = 250
     planes[2] = planes[0]
+    planes[2, 5, 5] = 240
     labels, sums = decode_image(planes, Parameters())
     np.testing.assert_array_equal(sums.area, [90, 90])
+    np.testing.assert_array_equal(sums.peak, [240, 200])
     assert (labels[1:11, 1:10] == 1).all()
     assert (labels[1:11, 10:19] == 2).all()
     assert labels[0, 19] == 0

@@ -15,14 +15,37 @@ from overtrace.decode.parameters import Parameters
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The 4-connected components of one block, numbered from 1 by their first pixel."""
+    """The 4-connected components of one block, numbered from 1 by their first pixel, as the runs of its rows."""
 
-    labels: NDArray[np.int32]
-    """(h, w); 0 is background."""
+    start: NDArray[np.integer]
+    """(runs,) column of the first pixel."""
+    stop: NDArray[np.integer]
+    """(runs,) column after the last pixel."""
+    label: NDArray[np.integer]
+    """(runs,) number of the component."""
+    offsets: NDArray[np.int32]
+    """(h + 1,) runs before each row."""
     area: NDArray[np.int64]
     """(n,) pixels."""
     first: NDArray[np.int64]
     """(n,) row-major index, within the block, of the first pixel."""
+
+    def paint(self, canvas: NDArray[np.int32], row: int, col: int, values: NDArray[np.int32] | None = None) -> None:
+        """Paint the components into a canvas, which may show any part of the block and of what is around it.
+
+        Args:
+            canvas: (h, w); pixels outside the components are left as they are.
+            row: where the canvas begins, counted from the first pixel of the block; may be negative.
+            col: likewise.
+            values: (n,) painted instead of the numbers.
+        """
+        values = np.arange(1, len(self.area) + 1, dtype=np.int32) if values is None else values
+        _paint(self.start, self.stop, self.label, self.offsets, values, canvas, row, col)
+
+    def highest(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(n,) the largest value of each component in a plane (h, w)."""
+        found: NDArray[np.uint8] = _highest(self.start, self.stop, self.label, self.offsets, len(self.area), plane)
+        return found
 
 
 @njit(cache=True, nogil=True)
@@ -103,9 +126,49 @@ def join_runs(start: NDArray[np.int32], stop: NDArray[np.int32], offsets: NDArra
 
 
 @njit(cache=True, nogil=True)
+def _paint(
+    start: NDArray[np.integer],
+    stop: NDArray[np.integer],
+    label: NDArray[np.integer],
+    offsets: NDArray[np.int32],
+    values: NDArray[np.int32],
+    canvas: NDArray[np.int32],
+    row: int,
+    col: int,
+) -> None:
+    height, width = canvas.shape
+    for y in range(max(row, 0), min(row + height, len(offsets) - 1)):
+        for i in range(offsets[y], offsets[y + 1]):
+            value = values[label[i] - 1]
+            for x in range(max(int(start[i]) - col, 0), min(int(stop[i]) - col, width)):
+                canvas[y - row, x] = value
+
+
+@njit(cache=True, nogil=True)
+def _highest(
+    start: NDArray[np.integer],
+    stop: NDArray[np.integer],
+    label: NDArray[np.integer],
+    offsets: NDArray[np.int32],
+    count: int,
+    plane: NDArray[np.uint8],
+) -> NDArray[np.uint8]:
+    found = np.zeros(count, np.uint8)
+    for y in range(len(offsets) - 1):
+        for i in range(offsets[y], offsets[y + 1]):
+            best = found[label[i] - 1]
+            for x in range(start[i], stop[i]):
+                best = max(best, plane[y, x])
+            found[label[i] - 1] = best
+    return found
+
+
+@njit(cache=True, nogil=True)
 def _label(
     mask: NDArray[np.uint8],
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[
+    NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]
+]:
     height, width = mask.shape
     start, stop, offsets = find_runs(mask)
     root = join_runs(start, stop, offsets)
@@ -115,17 +178,15 @@ def _label(
         if root[i] == i:
             count += 1
             number[i] = count
-    labels = np.zeros((height, width), np.int32)
+    label = number[root]
     area = np.zeros(count, np.int64)
     first = np.zeros(count, np.int64)
     for y in range(height):
         for i in range(offsets[y], offsets[y + 1]):
-            label = number[root[i]]
             if root[i] == i:
-                first[label - 1] = y * width + start[i]
-            area[label - 1] += stop[i] - start[i]
-            labels[y, start[i] : stop[i]] = label
-    return labels, area, first
+                first[label[i] - 1] = y * width + start[i]
+            area[label[i] - 1] += stop[i] - start[i]
+    return start, stop, label, offsets, area, first
 
 
 @njit(cache=True, nogil=True)
@@ -198,21 +259,28 @@ def touching_pairs(
 
 
 def settle_ids(
-    area: NDArray[np.int64], first: NDArray[np.int64], pairs: NDArray[np.int64], min_seed_px: int
-) -> NDArray[np.int64]:
+    area: NDArray[np.int64],
+    first: NDArray[np.int64],
+    peak: NDArray[np.uint8],
+    pairs: NDArray[np.int64],
+    min_seed_px: int,
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """The id of each component of all blocks: its set's first pixel in the whole image, plus 1.
 
     Args:
         area: (n,) pixels of each component.
         first: (n,) row-major index in the whole image of its first pixel.
+        peak: (n,) its highest value.
         pairs: (2, m) components that touch across a border.
         min_seed_px: sets of fewer pixels get id 0.
     Returns:
-        (n,) int64 ids.
+        (n,) ids, and (n,) the highest value of the set.
     """
     root = join_pairs(len(area), pairs[0], pairs[1])
     total = np.zeros(len(area), np.int64)
     np.add.at(total, root, area)
     earliest = np.full(len(area), np.iinfo(np.int64).max)
     np.minimum.at(earliest, root, first)
-    return np.where(total[root] >= min_seed_px, earliest[root] + 1, 0)
+    highest = np.zeros(len(area), np.uint8)
+    np.maximum.at(highest, root, peak)
+    return np.where(total[root] >= min_seed_px, earliest[root] + 1, 0), highest[root]

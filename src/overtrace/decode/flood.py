@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from overtrace.decode.components import find_runs, join_runs
 from overtrace.decode.parameters import Parameters
 
-BLOCKED = np.iinfo(np.int32).max
+BLOCKED = -1
 """Stands for a label where nothing may grow."""
 
 
@@ -70,44 +70,58 @@ def grow(mask: NDArray[np.uint8], labels: NDArray[np.int32], steps: int) -> None
         labels: (h, w) int32; seeds are positive and lie inside the mask, everything else is 0.
         steps: the bound on the distance.
     """
-    _, width = mask.shape
     inside = mask.ravel()
     label = labels.ravel()
+    highest = 0
     for p in range(len(label)):
         if not inside[p]:
             label[p] = BLOCKED
-    frontier = np.empty(1024, np.int32)
-    count = 0
-    for p in range(width, len(label) - width):
-        if label[p] <= 0 or label[p] == BLOCKED:
-            continue
-        if label[p - 1] == 0 or label[p + 1] == 0 or label[p - width] == 0 or label[p + width] == 0:
-            if count == len(frontier):
-                frontier = np.concatenate((frontier, np.empty_like(frontier)))
-            frontier[count] = p
-            count += 1
-    reached = np.empty(4 * count, np.int32)
+        highest = max(highest, label[p])
+    # Unsigned indices cannot count from the end, which saves a test at each of them.
+    one, width = np.uint32(1), np.uint32(mask.shape[1])
+    queue = np.empty(len(label), np.uint32)
+    begin, end = 0, _seed_border(labels, highest, queue)
+    # The pixels of each step stand in the order of their labels, so whoever comes first has the smaller one.
     for _ in range(steps):
-        if 4 * count > len(reached):
-            reached = np.empty(8 * count, np.int32)
-        found = 0
-        for i in range(count):
-            p = frontier[i]
+        found = end
+        for i in range(begin, end):
+            p = queue[i]
             here = label[p]
-            for q in (p - width, p - 1, p + 1, p + width):
-                # A label given in this step is negative until the step ends, so that ties can still be settled.
+            for q in (p - width, p - one, p + one, p + width):
                 if label[q] == 0:
-                    label[q] = -here
-                    reached[found] = q
+                    label[q] = here
+                    queue[found] = q
                     found += 1
-                elif label[q] < -here:
-                    label[q] = -here
-        for i in range(found):
-            label[reached[i]] = -label[reached[i]]
-        frontier, reached = reached, frontier
-        count = found
-        if count == 0:
+        begin, end = end, found
+        if begin == end:
             break
     for p in range(len(label)):
-        if label[p] == BLOCKED:
-            label[p] = 0
+        label[p] = max(label[p], 0)
+
+
+@njit(cache=True, nogil=True)
+def _seed_border(labels: NDArray[np.int32], highest: int, queue: NDArray[np.uint32]) -> int:
+    """Fill a queue with the pixels of seeds beside which something may grow, in the order of their labels."""
+    height, width = labels.shape
+    label = labels.ravel()
+    pixels = np.empty(len(label), np.uint32)
+    count = 0
+    is_border = np.zeros(width, np.uint8)
+    for y in range(1, height - 1):
+        up, here, down = labels[y - 1], labels[y], labels[y + 1]
+        for x in range(1, width - 1):
+            free = (up[x] == 0) | (down[x] == 0) | (here[x - 1] == 0) | (here[x + 1] == 0)
+            is_border[x] = (here[x] > 0) & free
+        for x in range(1, width - 1):
+            if is_border[x]:
+                pixels[count] = y * width + x
+                count += 1
+    place = np.zeros(highest + 2, np.int32)
+    for i in range(count):
+        place[label[pixels[i]] + 1] += 1
+    place = np.cumsum(place)
+    for i in range(count):
+        p = pixels[i]
+        queue[place[label[p]]] = p
+        place[label[p]] += 1
+    return count

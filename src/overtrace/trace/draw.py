@@ -1,52 +1,57 @@
 """Second pass over the blocks: grow the seeds, walk the outlines, thin them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from overtrace.decode.flood import halo_px
 from overtrace.decode.instances import Sums, grow_instances, sum_planes
 from overtrace.raster.grid import Box, overlap, within
 from overtrace.raster.lattice import Block
 from overtrace.trace.job import Job
-from overtrace.trace.predict import chunks
+from overtrace.trace.predict import chunks, load_seeds
 from overtrace.trace.scratch import Arrays, load, save
 from overtrace.vector.arcs import Chains, walk_outlines
 from overtrace.vector.rings import build_polygons
 from overtrace.vector.simplify import simplify_chains
 
 
-def read_region(job: Job, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int64]]:
-    """The cleared planes and the seeds of a block and its halo.
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What is needed to grow the instances of a block: its own and a halo around it, cut at the edges of the image."""
 
-    Returns:
-        (2, h, w) interior and distance; (h, w) seeds, numbered from 1 in the order of their ids; (n,) the ids.
-    """
-    region = job.halo_box(block)
-    cleared = np.empty((2, region.height, region.width), np.uint8)
-    seeds = np.empty((region.height, region.width), np.int32)
+    box: Box
+    interior: NDArray[np.uint8]
+    """(h, w)."""
+    seeds: NDArray[np.int32]
+    """(h + 2, w + 2) with a frame of zeros; numbered from 1 in the order of their ids."""
+    ids: NDArray[np.int64]
+    """(n,)."""
+    peaks: NDArray[np.uint8]
+    """(n,) highest distance of each seed."""
+
+
+def read_region(job: Job, block: Block) -> Region:
+    """Read what was kept of a block and of its neighbours."""
+    box = job.halo_box(block)
+    interior = np.empty((box.height, box.width), np.uint8)
+    seeds = np.zeros((box.height + 2, box.width + 2), np.int32)
     near = job.neighbours(block)
-    ids_of = load(job.ids_file, [str(other.index) for other in near])
-    ids = np.unique(np.concatenate([np.zeros(1, np.int64), *ids_of.values()]))
+    found = load(job.ids_file, [f"{kind}-{other.index}" for kind in ("ids", "peaks") for other in near])
+    ids = np.unique(np.concatenate([np.zeros(1, np.int64), *(found[f"ids-{other.index}"] for other in near)]))
+    peaks = np.zeros(len(ids), np.uint8)
     for other in near:
-        number = np.concatenate([[0], np.searchsorted(ids, ids_of[str(other.index)])]).astype(np.int32)
-        wanted = [(name, box) for name, box in chunks(other.core) if overlap(box, region) is not None]
-        stored = load(job.planes_file(other), [f"{kind}-{name}" for kind in ("planes", "seeds") for name, _ in wanted])
-        for name, box in wanted:
-            shared = overlap(box, region)
+        number = np.searchsorted(ids, found[f"ids-{other.index}"]).astype(np.int32)
+        peaks[number] = found[f"peaks-{other.index}"]
+        load_seeds(job, other).paint(seeds, box.row - 1 - other.core.row, box.col - 1 - other.core.col, number)
+        shares = {name: (chunk, overlap(chunk, box)) for name, chunk in chunks(other.core, halo_px(job.parameters))}
+        stored = load(job.planes_file(other), [name for name, (_, shared) in shares.items() if shared])
+        for name, pixels in stored.items():
+            chunk, shared = shares[name]
             assert shared is not None
-            source, target = within(shared, box), within(shared, region)
-            cleared[:, *target] = stored[f"planes-{name}"][:, *source]
-            seeds[target] = number[stored[f"seeds-{name}"][source]]
-    return cleared, seeds, ids[1:]
-
-
-def frame(labels: NDArray[np.int32], region: Box, core: Box) -> NDArray[np.int32]:
-    """The labels of a block and of one pixel around it; 0 outside the image."""
-    framed = np.zeros((core.height + 2, core.width + 2), np.int32)
-    wanted = Box(core.row - 1, core.col - 1, core.height + 2, core.width + 2)
-    shared = overlap(wanted, region)
-    assert shared is not None
-    framed[within(shared, wanted)] = labels[within(shared, region)]
-    return framed
+            interior[within(shared, box)] = pixels[within(shared, chunk)]
+    return Region(box, interior, seeds, ids[1:], peaks[1:])
 
 
 def last_blocks(framed: NDArray[np.int32], count: int, index: int, across: int) -> NDArray[np.int64]:
@@ -74,18 +79,21 @@ def last_blocks(framed: NDArray[np.int32], count: int, index: int, across: int) 
 
 def draw_block(job: Job, block: Block) -> None:
     """Keep the polygons of a block in its file, and the pieces of those that go on in other blocks."""
-    cleared, seeds, ids = read_region(job, block)
-    region, core, columns = job.halo_box(block), block.core, job.view.grid.width
-    framed = frame(grow_instances(cleared[0], seeds, job.parameters), region, core)
+    region = read_region(job, block)
+    core, ids, columns = block.core, region.ids, job.view.grid.width
+    grow_instances(region.interior, region.seeds, job.parameters)
+    around = Box(region.box.row - 1, region.box.col - 1, region.box.height + 2, region.box.width + 2)
+    frame = Box(core.row - 1, core.col - 1, core.height + 2, core.width + 2)
+    framed = np.ascontiguousarray(region.seeds[within(frame, around)])
     labels = framed[1:-1, 1:-1]
-    inner = cleared[:, *within(core, region)]
-    sums = sum_planes(labels, inner, len(ids))
+    interior = region.interior[within(core, region.box)]
+    sums = sum_planes(labels, interior, region.peaks)
     stride = job.lattice.stride if job.simplify_px > 0 else 0
     chains = walk_outlines(framed, core.row, core.col, columns, stride)
     if job.simplify_px > 0:
         chains = simplify_chains(chains, job.simplify_px, framed, core.row, core.col, columns)
     last = last_blocks(framed, len(ids), block.index, job.blocks_across)
-    valid = np.count_nonzero(inner[0], keepdims=True).ravel()
+    valid = np.count_nonzero(interior, keepdims=True).ravel()
     save(job.outlines_file(block), {"valid_px": valid} | _pack(chains, sums, ids, last))
     if job.keep_labels:
         save(job.labels_file(block), {"labels": labels.astype(np.uint32), "ids": ids})

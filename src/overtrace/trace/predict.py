@@ -1,11 +1,13 @@
 """First pass over the blocks: read the image, run the network, find the seeds."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.decode.components import Components, label_seeds, settle_ids, touching_pairs
+from overtrace.decode.flood import halo_px
 from overtrace.decode.instances import clear_background
 from overtrace.models.planes import predict_planes
 from overtrace.models.runtime import Network
@@ -14,17 +16,21 @@ from overtrace.raster.lattice import Block
 from overtrace.trace.job import Job
 from overtrace.trace.scratch import Arrays, load, save
 
-CHUNK = 128
-"""Side of the pieces in which planes are kept, so that a halo can be read without the whole block."""
+RUNS = ("start", "stop", "label", "offsets", "area", "first")
 
 
-def chunks(core: Box) -> Iterator[tuple[str, Box]]:
-    """Name and place of the pieces in which the planes of a block are kept."""
-    for row in range(core.row, core.row + core.height, CHUNK):
-        for col in range(core.col, core.col + core.width, CHUNK):
-            height = min(CHUNK, core.row + core.height - row)
-            width = min(CHUNK, core.col + core.width - col)
-            yield f"{row}-{col}", Box(row, col, height, width)
+def chunks(core: Box, halo: int) -> Iterator[tuple[str, Box]]:
+    """Name and place of the pieces in which the interior of a block is kept: its middle, sides and corners.
+
+    A block whose halo reaches into this one reads no more than it needs.
+    """
+    for top, bottom in pairwise(_cuts(core.height, halo)):
+        for left, right in pairwise(_cuts(core.width, halo)):
+            yield f"interior-{top}-{left}", Box(core.row + top, core.col + left, bottom - top, right - left)
+
+
+def _cuts(length: int, halo: int) -> list[int]:
+    return sorted({0, min(halo, length), max(length - halo, 0), length})
 
 
 def predict_block(job: Job, network: Network, block: Block) -> None:
@@ -33,27 +39,49 @@ def predict_block(job: Job, network: Network, block: Block) -> None:
 
 
 def keep_planes(job: Job, block: Block, planes: NDArray[np.uint8]) -> None:
-    """Keep the seeds of a block in its file, and what of its planes is needed to grow them.
+    """Keep the seeds of a block in its file, and the interior that they are grown in.
 
     Args:
         planes: (planes, h, w) of the core of the block.
     """
     seeds = label_seeds(planes, job.parameters)
-    cleared = clear_background(planes, job.parameters)
-    labels = seeds.labels.astype(np.uint16 if len(seeds.area) < 2**16 else np.uint32)
+    interior = clear_background(planes[0], job.parameters)
     arrays: Arrays = {
+        "start": _narrow(seeds.start),
+        "stop": _narrow(seeds.stop),
+        "label": _narrow(seeds.label),
+        "offsets": seeds.offsets,
         "area": seeds.area,
-        "first": _first_in_image(seeds, block.core, job.view.grid.width),
-        "top": labels[0],
-        "bottom": labels[-1],
-        "left": labels[:, 0],
-        "right": labels[:, -1],
+        "first": seeds.first,
+        "peak": seeds.highest(planes[2]),
     }
-    for name, box in chunks(block.core):
-        place = within(box, block.core)
-        arrays[f"planes-{name}"] = cleared[:, *place]
-        arrays[f"seeds-{name}"] = labels[place]
+    for name, box in chunks(block.core, halo_px(job.parameters)):
+        arrays[name] = interior[within(box, block.core)]
     save(job.planes_file(block), arrays)
+
+
+def _narrow(numbers: NDArray[np.integer]) -> NDArray[np.integer]:
+    return numbers.astype(np.uint16) if numbers.max(initial=0) < 2**16 else numbers
+
+
+def load_seeds(job: Job, block: Block) -> Components:
+    """The seeds of a block."""
+    return Components(**load(job.planes_file(block), RUNS))
+
+
+def _paint_borders(seeds: Components, core: Box) -> tuple[NDArray[np.int32], ...]:
+    """Labels along the top, bottom, left and right of a block."""
+    borders = []
+    for row, col, height, width in (
+        (0, 0, 1, core.width),
+        (core.height - 1, 0, 1, core.width),
+        (0, 0, core.height, 1),
+        (0, core.width - 1, core.height, 1),
+    ):
+        border = np.zeros((height, width), np.int32)
+        seeds.paint(border, row, col)
+        borders.append(border.ravel())
+    return tuple(borders)
 
 
 def _first_in_image(seeds: Components, core: Box, width: int) -> NDArray[np.int64]:
@@ -62,27 +90,34 @@ def _first_in_image(seeds: Components, core: Box, width: int) -> NDArray[np.int6
 
 
 def settle_seeds(job: Job) -> None:
-    """Join the seeds of all blocks and keep the id of each, by block."""
+    """Join the seeds of all blocks and keep the id and the peak of each, by block."""
     across = job.blocks_across
-    area, first, pairs = [], [], []
+    area, first, peak, pairs = [], [], [], [np.zeros((2, 0), np.int64)]
     offsets = np.zeros(len(job.blocks) + 1, np.int64)
-    borders: dict[int, Arrays] = {}
+    bottoms: dict[int, NDArray[np.int32]] = {}
+    before = np.zeros(0, np.int32)
     for block in job.blocks:
         i = block.index
-        found = load(job.planes_file(block), ("area", "first", "top", "bottom", "left", "right"))
-        area.append(found["area"])
-        first.append(found["first"])
-        offsets[i + 1] = offsets[i] + len(found["area"])
-        borders[i] = found
+        seeds = load_seeds(job, block)
+        area.append(seeds.area)
+        first.append(_first_in_image(seeds, block.core, job.view.grid.width))
+        peak.append(load(job.planes_file(block), ["peak"])["peak"])
+        offsets[i + 1] = offsets[i] + len(seeds.area)
+        top, bottoms[i], left, right = _paint_borders(seeds, block.core)
         if i % across:
-            pairs.append(touching_pairs(borders[i - 1]["right"], found["left"], offsets[i - 1], offsets[i]))
+            pairs.append(touching_pairs(before, left, offsets[i - 1], offsets[i]))
         if i >= across:
-            above = borders.pop(i - across)
-            pairs.append(touching_pairs(above["bottom"], found["top"], offsets[i - across], offsets[i]))
-    ids = settle_ids(
-        np.concatenate(area).astype(np.int64),
-        np.concatenate(first).astype(np.int64),
-        np.concatenate([np.zeros((2, 0), np.int64), *pairs], axis=1),
+            pairs.append(touching_pairs(bottoms.pop(i - across), top, offsets[i - across], offsets[i]))
+        before = right
+    ids, peaks = settle_ids(
+        np.concatenate(area),
+        np.concatenate(first),
+        np.concatenate(peak),
+        np.concatenate(pairs, axis=1),
         job.parameters.min_seed_px,
     )
-    save(job.ids_file, {str(i): ids[offsets[i] : offsets[i + 1]] for i in range(len(job.blocks))})
+    arrays: Arrays = {}
+    for i in range(len(job.blocks)):
+        arrays[f"ids-{i}"] = ids[offsets[i] : offsets[i + 1]]
+        arrays[f"peaks-{i}"] = peaks[offsets[i] : offsets[i + 1]]
+    save(job.ids_file, arrays)
