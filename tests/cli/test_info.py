@@ -62,6 +62,15 @@ def test_a_model(trees, by):
     assert "interior, touch, distance" in run("info", trees)
 
 
+def test_the_scores_of_one_measurement_stand_together():
+    scores = json.loads(run("info", "trees", "--json"))["scores"]
+    text = " ".join(run("info", "trees").split())
+    assert len(scores) > 2
+    assert text.count("recipes/trees.toml,") == len({score["data"] for score in scores})
+    for score in scores:
+        assert f"{score['name']} {score['value']:g}" in text
+
+
 def test_the_models_that_are_shipped(trees):
     assert [facts["model"] for facts in json.loads(run("models", "--json"))] == ["trees"]
     assert "0.1 to 0.6" in run("models")

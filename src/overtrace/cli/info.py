@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from overtrace.models.card import Card
+    from overtrace.models.card import Card, Score
     from overtrace.raster.source import Raster
 
 
@@ -27,7 +28,10 @@ def info(
 
     if path.lower().endswith(".onnx") or path in dict(shipped()):
         file = find_model(path)
-        facts = _describe_model(file, read_card(file))
+        card = read_card(file)
+        facts = _describe_model(file, card)
+        if not as_json:
+            facts["scores"] = _summarise(card.scores)
     else:
         chosen = parse_bands(bands) if bands else None
         raster = open_raster(path, bands=chosen, pixel_size_m=pixel_size)
@@ -40,6 +44,15 @@ def info(
 
 def _describe_model(path: "Path", card: "Card") -> dict[str, Any]:
     return {"file": str(path), "bytes": path.stat().st_size, **card.model_dump(mode="json")}
+
+
+def _summarise(scores: "Sequence[Score]") -> list[str]:
+    """One line for all scores of one measurement."""
+    runs: dict[str, list[str]] = {}
+    for score in scores:
+        run = f"{score.data}; {score.by}, {score.date}, commit {score.commit}"
+        runs.setdefault(run, []).append(f"{score.name} {score.value:g}")
+    return [f"{', '.join(figures)} on {run}" for run, figures in runs.items()]
 
 
 def _describe_image(raster: "Raster") -> dict[str, Any]:
