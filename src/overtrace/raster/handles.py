@@ -24,6 +24,7 @@ HANDLES_PER_THREAD = 4
 PNG_TAIL_BYTES = 2**16
 
 _local = threading.local()
+_quieting = threading.Lock()
 
 
 def open_handle(path: str) -> DatasetReader:
@@ -57,8 +58,8 @@ def is_address(path: str) -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """An image without a place on the ground is nothing to warn of."""
-    with warnings.catch_warnings():
+    """An image without a place on the ground is nothing to warn of; one thread at a time, as filters are global."""
+    with _quieting, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
 

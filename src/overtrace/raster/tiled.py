@@ -114,9 +114,12 @@ def _copy(raster: Raster, target: Path) -> None:
         "zstd_level": 1,
         "bigtiff": "if_safer",
     }
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), quiet(), rasterio.open(target, "w", **profile) as copy:
-        for box in _rows(raster, height):
-            _copy_rows(raster, source, copy, box)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        with quiet():
+            copy = rasterio.open(target, "w", **profile)
+        with copy:
+            for box in _rows(raster, height):
+                _copy_rows(raster, source, copy, box)
 
 
 def _copy_rows(raster: Raster, source: DatasetReader, copy: DatasetWriter, box: Box) -> None:
