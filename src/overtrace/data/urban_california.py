@@ -117,12 +117,12 @@ def weak_crowns(tiles: Sequence[Tile]) -> list[Crowns]:
     flights: dict[str, list[Tile]] = {}
     for tile in tiles:
         flights.setdefault(tile.place.flight, []).append(tile)
-    likeness = {flight: _fit_likeness(members) for flight, members in sorted(flights.items())}
+    likeness = {flight: fit_likeness(members) for flight, members in sorted(flights.items())}
     return [_weak_crowns_of(tile, likeness[tile.place.flight]) for tile in tiles]
 
 
 @dataclass(frozen=True, slots=True)
-class _Likeness:
+class Likeness:
     """A quadratic discriminant: about 1 at points, about -1 far from them."""
 
     mean: NDArray[np.float64]
@@ -134,11 +134,11 @@ class _Likeness:
         return answer
 
 
-def _fit_likeness(tiles: Sequence[Tile]) -> _Likeness:
+def fit_likeness(tiles: Sequence[Tile]) -> Likeness:
     """Least squares with both sides weighing the same; a flight without points looks like no crown anywhere."""
     near, far = [], []
     for tile in tiles:
-        features, distance = _features(tile), _nearest_point(tile)[0]
+        features, distance = crown_features(tile), nearest_point(tile)[0]
         near.append(features[distance <= 2.5])
         far.append(features[distance > FAR_PX][::20])
     crowns, others = np.concatenate(near), np.concatenate(far)
@@ -148,10 +148,10 @@ def _fit_likeness(tiles: Sequence[Tile]) -> _Likeness:
     y = np.repeat([1.0, -1.0], [len(crowns), len(others)])
     weight = np.repeat([0.5 / max(len(crowns), 1), 0.5 / max(len(others), 1)], [len(crowns), len(others)])
     weighted = x * weight[:, None]
-    return _Likeness(mean, spread, np.linalg.solve(weighted.T @ x + 1e-3 * np.eye(x.shape[1]), weighted.T @ y))
+    return Likeness(mean, spread, np.linalg.solve(weighted.T @ x + 1e-3 * np.eye(x.shape[1]), weighted.T @ y))
 
 
-def _features(tile: Tile) -> NDArray[np.float64]:
+def crown_features(tile: Tile) -> NDArray[np.float64]:
     """(H, W, 12): colour, infrared and their smoothness."""
     red, green, blue = np.moveaxis(tile.rgb / 255.0, -1, 0)
     nir = tile.nir / 255.0
@@ -180,7 +180,7 @@ def _quadratic(features: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([one, features, features[..., i] * features[..., j]], axis=-1)
 
 
-def _nearest_point(tile: Tile) -> tuple[NDArray[np.float64], Labels]:
+def nearest_point(tile: Tile) -> tuple[NDArray[np.float64], Labels]:
     """Distance in pixels to the nearest point, and that point's number from 1; infinite and 0 without points."""
     seeds = np.zeros(tile.nir.shape, np.int32)
     x, y = np.round(tile.points[:, 0]).astype(int), np.round(tile.points[:, 1]).astype(int)
@@ -191,9 +191,9 @@ def _nearest_point(tile: Tile) -> tuple[NDArray[np.float64], Labels]:
     return distance, seeds[rows, cols]
 
 
-def _weak_crowns_of(tile: Tile, likeness: _Likeness) -> Crowns:
-    likely = _fill_gaps(ndimage.binary_opening(likeness(_features(tile)) > LEAST_LIKENESS))
-    distance, owner = _nearest_point(tile)
+def _weak_crowns_of(tile: Tile, likeness: Likeness) -> Crowns:
+    likely = _fill_gaps(ndimage.binary_opening(likeness(crown_features(tile)) > LEAST_LIKENESS))
+    distance, owner = nearest_point(tile)
     # Outside the image nobody knows, so the edge of the image is no border.
     inside = ndimage.distance_transform_edt(np.pad(likely, 1, mode="edge"))[1:-1, 1:-1] > SMEAR_PX
     within = (inside & (distance <= CROWN_RADIUS_M / PIXEL_SIZE_M)) | (distance <= TRUNK_RADIUS_PX)
