@@ -83,8 +83,10 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
     Raises:
         OvertraceError: for whatever does not fit.
     """
-    if options.block < 1 or options.workers < 0:
-        raise BadOption(f"--block {options.block} --workers {options.workers}: wanted a positive number of each")
+    if options.block < 1:
+        raise BadOption(f"--block {options.block}: wanted the side of a block in pixels, such as 1024")
+    if options.workers < 0:
+        raise BadOption(f"--workers {options.workers}: wanted how many work at a time, or 0 for one on each core")
     if not outs:
         raise BadOption("nothing to write: name an output with --out")
     model = find_model(options.model)
