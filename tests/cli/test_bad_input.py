@@ -100,3 +100,22 @@ def test_areas_in_a_geographic_crs_are_geodesic(files, tmp_path):
     counts = table["area_m2"] / abs(pixel_m2)
     np.testing.assert_allclose(counts, np.round(counts), rtol=1e-4)
     assert len(counts) > 50
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--block", -3, "--block -3: wanted the side of a block in pixels"),
+        ("--workers", -1, "--workers -1: wanted how many work at a time"),
+        ("--simplify", "3x", "'3x' is no length"),
+        ("--bands", "red=9,green=2,blue=3", "--bands red=9: the image has bands 1 to 3"),
+        ("--decode", "interior=0", "interior"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(files, tmp_path, option, value, said):
+    run = trace(files / "good.tif", "--model", files / "identity.onnx", "--out", tmp_path / "a.gpkg", option, value)
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("overtrace: error: ")
+    assert said in line
+    assert not list(tmp_path.iterdir())
