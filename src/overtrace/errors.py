@@ -25,5 +25,9 @@ class BadManifest(OvertraceError):
     """A scratch folder that belongs to another image, model or set of parameters."""
 
 
+class BadAnswer(OvertraceError):
+    """An answer or a truth that does not follow the rules of its challenge."""
+
+
 class BadDownload(OvertraceError):
     """A file from elsewhere that does not arrive, or is not the one that was asked for."""
