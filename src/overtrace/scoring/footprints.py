@@ -1,0 +1,174 @@
+"""Buildings found, missed and invented, by the intersection over union of polygons; three codes are called official."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import shapely
+from numba import njit
+from numpy.typing import NDArray
+
+Polygons = NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class FootprintRule:
+    """Where the codes differ."""
+
+    name: str
+    at_least: bool
+    """A pair that overlaps by exactly the threshold is a match."""
+    truth_area_px: float
+    """Smaller true footprints are left out."""
+    truth_area_kept: bool
+    """Those of exactly that area are kept."""
+    answer_area_px: float
+    answer_area_kept: bool
+    by_confidence: bool
+    """The surest footprint chooses first, the first in the file of equally sure ones; else the file's order decides."""
+    crossing_truth: Literal["even-odd", "as it is", "never found"]
+    """What a true footprint is whose outline crosses itself."""
+    crossing_answer: Literal["even-odd", "largest sense"]
+    """Likewise for an answer; the largest sense is what a buffer of width 0 leaves of it."""
+    least_iou: float = 0.5
+
+
+TOPCODER = FootprintRule("spacenet2-topcoder", False, 20, True, 20, True, True, "even-odd", "even-odd")
+"""BuildingVisualizer 2.0 of 2017-03-10, the tester of the SpaceNet-2 contest: strictly more than the threshold."""
+UTILITIES = FootprintRule("spacenet-utilities", True, 20, False, 0, False, False, "as it is", "largest sense")
+"""SpaceNetChallenge/utilities, evalTools.py and evaluateScene.py: at least the threshold, in the order of the file."""
+SOLARIS = FootprintRule("solaris", False, 20, True, 20, False, True, "never found", "largest sense")
+"""solaris 0.4 and cw-eval 1.0; their sort by confidence is not stable, here the first in the file goes first."""
+RULES = {rule.name: rule for rule in (TOPCODER, UTILITIES, SOLARIS)}
+
+
+@dataclass(frozen=True, slots=True)
+class FootprintCounts:
+    """(images,) counts of each image; they add up."""
+
+    hits: NDArray[np.int64]
+    found: NDArray[np.int64]
+    true: NDArray[np.int64]
+
+
+def count_footprints(
+    truth_images: NDArray[np.int64],
+    truth: Polygons,
+    answer_images: NDArray[np.int64],
+    answer: Polygons,
+    confidence: NDArray[np.float64],
+    images: int,
+    rule: FootprintRule = TOPCODER,
+) -> FootprintCounts:
+    """Match the footprints of all images.
+
+    Args:
+        truth_images: (m,) index of the image of each true footprint, from 0 to ``images`` - 1.
+        truth: (m,) shapely polygons in pixels.
+        answer_images: (n,) likewise for the answer.
+        answer: (n,) in the order of the file.
+        confidence: (n,) any numbers; larger is surer.
+        images: how many images there are.
+        rule: which of the codes is followed.
+    Source:
+        github.com/SpaceNetChallenge/BuildingDetectors_Round2, 2-wleite/src/visualizer/BuildingVisualizer.java, and the
+        codes named at the rules. Their overlaps come from other geometry libraries: a pair may fall on the other side
+        where its overlap is within rounding of the threshold.
+    """
+    truth_areas, answer_areas = shapely.area(truth), shapely.area(answer)
+    kept = _is_kept(truth_areas, rule.truth_area_px, rule.truth_area_kept)
+    truth_images, truth, truth_areas = truth_images[kept], truth[kept], truth_areas[kept]
+    kept = _is_kept(answer_areas, rule.answer_area_px, rule.answer_area_kept)
+    order = np.flatnonzero(kept)
+    if rule.by_confidence:
+        order = order[np.argsort(-confidence[order], kind="stable")]
+    answer_images, answer, answer_areas = answer_images[order], answer[order], answer_areas[order]
+    sound, sound_answer = _mend(truth, rule.crossing_truth), _mend(answer, rule.crossing_answer)
+    if rule.crossing_answer == "largest sense":
+        answer_areas = shapely.area(sound_answer)
+    i, j = _near(answer_images, sound_answer, truth_images, sound)
+    # Two areas bound what their polygons can share; a little is left for rounding.
+    smaller, larger = np.minimum(answer_areas[i], truth_areas[j]), np.maximum(answer_areas[i], truth_areas[j])
+    close = smaller >= larger * rule.least_iou * 0.999999
+    i, j = i[close], j[close]
+    overlap = shapely.area(shapely.intersection(sound_answer[i], sound[j]))
+    union = answer_areas[i] + truth_areas[j] - overlap
+    iou = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    enough = iou >= rule.least_iou if rule.at_least else iou > rule.least_iou
+    i, j, iou = i[enough], j[enough], iou[enough]
+    in_order = np.lexsort((j, i))
+    hit = _choose(i[in_order], j[in_order], iou[in_order], len(answer), len(truth))
+    return FootprintCounts(
+        hits=np.bincount(answer_images[hit], minlength=images),
+        found=np.bincount(answer_images, minlength=images),
+        true=np.bincount(truth_images, minlength=images),
+    )
+
+
+def _is_kept(areas: NDArray[np.float64], least: float, equal: bool) -> NDArray[np.bool_]:
+    kept: NDArray[np.bool_] = (areas > 0) & ((areas >= least) if equal else (areas > least))
+    return kept
+
+
+def _mend(polygons: Polygons, crossing: str) -> Polygons:
+    """What polygons are taken for whose outlines cross."""
+    sound = polygons.copy()
+    bad = ~shapely.is_valid(polygons)
+    if crossing == "even-odd":
+        sound[bad] = shapely.make_valid(polygons[bad], method="linework")
+    elif crossing == "largest sense":
+        sound[bad] = shapely.buffer(polygons[bad], 0)
+    elif crossing == "never found":
+        sound[bad] = shapely.Polygon()
+    else:
+        # GEOS cannot intersect these; what crosses is taken as the outline encloses it.
+        sound[bad] = shapely.make_valid(polygons[bad], method="structure", keep_collapsed=False)
+    return sound
+
+
+def _near(
+    images: NDArray[np.int64], polygons: Polygons, other_images: NDArray[np.int64], others: Polygons
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs of one image whose boxes meet."""
+    bounds, other_bounds = shapely.bounds(polygons), shapely.bounds(others)
+    every = np.concatenate([bounds, other_bounds])
+    finite = every[np.isfinite(every).all(axis=1)]
+    if len(finite) == 0:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    # Images are laid side by side, so that one tree holds them all.
+    stride = 2 * (finite[:, 2].max() - finite[:, 0].min()) + 1
+    boxes, other_boxes = (_boxes(b, stride * at) for b, at in ((bounds, images), (other_bounds, other_images)))
+    i, j = shapely.STRtree(other_boxes).query(boxes)
+    same = images[i] == other_images[j]
+    return i[same], j[same]
+
+
+def _boxes(bounds: NDArray[np.float64], shift: NDArray[np.float64]) -> Polygons:
+    boxes: Polygons = shapely.box(bounds[:, 0] + shift, bounds[:, 1], bounds[:, 2] + shift, bounds[:, 3])
+    return boxes
+
+
+@njit(cache=True, nogil=True)
+def _choose(
+    i: NDArray[np.intp], j: NDArray[np.intp], iou: NDArray[np.float64], answers: int, truths: int
+) -> NDArray[np.bool_]:
+    """Each answer in turn takes the truth of largest overlap that is left, the first of equal ones."""
+    hit = np.zeros(answers, np.bool_)
+    taken = np.zeros(truths, np.bool_)
+    pair = 0
+    while pair < len(i):
+        answer, best, match = i[pair], 0.0, -1
+        while pair < len(i) and i[pair] == answer:
+            if iou[pair] > best and not taken[j[pair]]:
+                best, match = iou[pair], j[pair]
+            pair += 1
+        if match >= 0:
+            taken[match] = True
+            hit[answer] = True
+    return hit
+
+
+def f1(counts: FootprintCounts) -> float:
+    """F1 of all images pooled; 0 where nothing is true and nothing was found."""
+    pooled = counts.found.sum() + counts.true.sum()
+    return float(2 * counts.hits.sum() / pooled) if pooled else 0.0
