@@ -1,0 +1,252 @@
+"""The ISPRS Individual Tree Crown contest: the average over its data sets of COCO's mask AP at an IoU of 0.50.
+
+Source:
+    www2.isprs.org, Individual Tree Crown segmentation contest, 2024 and 2026. Its scorer is not public; its sample code
+    came from detectron2, whose evaluator keeps 100 detections an image.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overtrace.challenges.coco_files import (
+    DataSet,
+    check_results,
+    find_mask_faults,
+    read_data_set,
+    read_results,
+)
+from overtrace.challenges.faults import Fault, refuse
+from overtrace.challenges.submission import Limits, Member, open_answer
+from overtrace.errors import BadAnswer, BadOption
+from overtrace.scoring.annotations import CROWD, IMAGE, Annotations
+from overtrace.scoring.instances import AREAS, THRESHOLDS, BadMask, Counts, Rule, count_instances
+from overtrace.scoring.precision import Curves, draw_curves, summarise
+
+NUMBERS = ("AP", "AP50", "AP75", "AP small", "AP medium", "AP large")
+RECALL_NUMBERS = ("AR small", "AR medium", "AR large")
+AP50 = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the contest does not say."""
+
+    name: str
+    max_detections: tuple[int, int, int]
+    """An image; the last cuts, the others are those at which recall is told."""
+
+
+DEFAULT = Profile("itc-default100", (1, 10, 100))
+"""Version 1: as detectron2's evaluator does it unless told otherwise."""
+UNCAPPED = Profile("itc-uncapped", (10, 100, 10**9))
+"""Version 1: nothing is cut."""
+PROFILES = {profile.name: profile for profile in (DEFAULT, UNCAPPED)}
+
+
+@dataclass(frozen=True, slots=True)
+class DataSetScore:
+    """One data set."""
+
+    name: str
+    images: int
+    objects: int
+    detections: int
+    """Those given, those beyond the cap included."""
+    detections_cut: int
+    objects_beyond_cap: int
+    """Objects that cannot be found because their image holds more than the cap."""
+    numbers: NDArray[np.float64]
+    """(12,) as COCO prints them."""
+    counts: Counts
+    curves: Curves
+
+    @property
+    def ap50(self) -> float:
+        """Mask AP at an IoU of 0.50, which ranks."""
+        return float(self.numbers[AP50])
+
+
+@dataclass(frozen=True, slots=True)
+class ItcScore:
+    """All data sets."""
+
+    profile: Profile
+    data_sets: tuple[DataSetScore, ...]
+
+    @property
+    def score(self) -> float:
+        """The plain mean of the data sets' AP50."""
+        return float(np.mean([part.ap50 for part in self.data_sets]))
+
+
+def find_profile(name: str) -> Profile:
+    """The profile of a name.
+
+    Raises:
+        BadOption: if there is none.
+    """
+    if name not in PROFILES:
+        raise BadOption(f"no profile is called {name}: use one of {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def read_truth(path: Path) -> list[DataSet]:
+    """The data sets of a contest, by name.
+
+    Args:
+        path: one COCO file; or a folder of them, one a data set, each by itself or alone in a folder of its name.
+    Raises:
+        BadAnswer: if there is none, or one is not in order or has nothing to find.
+    """
+    data_sets = []
+    for member in open_answer(path):
+        if PurePosixPath(member.name).suffix != ".json":
+            continue
+        data = member.read()
+        if path.is_dir() and b'"annotations"' not in data:
+            continue  # a list of image ids, or other notes
+        data_set = read_data_set(data, _name(member), member.shown)
+        if not (data_set.annotations.whole[:, CROWD] == 0).any():
+            raise BadAnswer(f"{member.shown} has no object to find: such a data set cannot be scored")
+        data_sets.append(data_set)
+    names = [data_set.name for data_set in data_sets]
+    if not names:
+        raise BadAnswer(f"{path} holds no COCO data set: wanted .json files with images, categories and annotations")
+    if len(set(names)) < len(names):
+        raise BadAnswer(f"{path} holds two data sets of one name: {', '.join(sorted(names))}: rename one")
+    return sorted(data_sets, key=lambda data_set: data_set.name)
+
+
+def _name(member: Member) -> str:
+    """A data set's: that of its folder, or else of its file."""
+    place = PurePosixPath(member.name)
+    return place.parts[0] if len(place.parts) > 1 else place.stem
+
+
+def read_answer(path: Path, truth: Sequence[DataSet], limits: Limits | None = None) -> list[Annotations]:
+    """The detections for each data set.
+
+    Args:
+        path: COCO results; one file for all data sets, told apart by image ids, or one a data set, by its name.
+        truth: the data sets, in the order of the answer.
+    Raises:
+        BadAnswer: that names the first fault, and says how many more there are.
+    """
+    members = [member for member in open_answer(path, limits) if PurePosixPath(member.name).suffix == ".json"]
+    if not members:
+        raise BadAnswer(f"{path} holds no .json file: wanted COCO results")
+    if len(members) == 1:
+        answers = _divide(read_results(members[0].read(), members[0].shown), truth, members[0].shown)
+        shown = [members[0].shown] * len(truth)
+    else:
+        named = {_name(member): member for member in members}
+        _check_names(path, named, members, truth)
+        answers = [read_results(named[data_set.name].read(), named[data_set.name].shown) for data_set in truth]
+        shown = [named[data_set.name].shown for data_set in truth]
+    faults = [
+        fault
+        for answer, data_set, name in zip(answers, truth, shown, strict=True)
+        for fault in check_results(answer, data_set, name)
+    ]
+    if faults:
+        raise refuse(faults)
+    return answers
+
+
+def _check_names(path: Path, named: dict[str, Member], members: list[Member], truth: Sequence[DataSet]) -> None:
+    names = {data_set.name for data_set in truth}
+    if len(named) < len(members):
+        raise BadAnswer(f"{path} has two files for one data set: send one .json for each")
+    missing, extra = sorted(names - named.keys()), sorted(named.keys() - names)
+    if missing or extra:
+        found = (
+            f"no file for {', '.join(missing)}" if missing else f"files that no data set asked for: {', '.join(extra)}"
+        )
+        raise BadAnswer(f"{path} has {found}: send {', '.join(sorted(f'{name}.json' for name in names))}")
+
+
+def _divide(answer: Annotations, truth: Sequence[DataSet], shown: str) -> list[Annotations]:
+    """One answer told apart by image ids; a detection of an image that nobody asked for goes to the last."""
+    every = np.concatenate([data_set.images for data_set in truth])
+    if len(np.unique(every)) < len(every):
+        raise BadAnswer(f"{shown} is one file, but data sets share image ids: send one file for each data set")
+    owner = np.full(len(answer), len(truth) - 1)
+    for i, data_set in enumerate(truth):
+        owner[np.isin(answer.whole[:, IMAGE], data_set.images)] = i
+    return [Annotations(answer.text, answer.whole[owner == i], answer.real[owner == i]) for i in range(len(truth))]
+
+
+def score_answer(
+    truth: Sequence[DataSet], answers: Sequence[Annotations], profile: Profile = DEFAULT, workers: int = 1
+) -> ItcScore:
+    """Score an answer.
+
+    Args:
+        truth: the data sets.
+        answers: detections for each of them.
+        profile: what is cut.
+        workers: threads.
+    Raises:
+        BadAnswer: if a mask cannot be read.
+    """
+    return ItcScore(
+        profile,
+        tuple(
+            _score_data_set(data_set, answer, profile, workers) for data_set, answer in zip(truth, answers, strict=True)
+        ),
+    )
+
+
+def _score_data_set(data_set: DataSet, answer: Annotations, profile: Profile, workers: int) -> DataSetScore:
+    rule = Rule(THRESHOLDS, AREAS, profile.max_detections)
+    try:
+        counts = count_instances(data_set.annotations, answer, data_set.images, data_set.categories, rule, workers)
+    except BadMask as bad:
+        side, name = (answer, "answer") if bad.answer else (data_set.annotations, "truth")
+        raise refuse(find_mask_faults(side, f"the {name} for {data_set.name}")) from bad
+    curves = draw_curves(counts)
+    objects = counts.objects[:, :, 0]
+    cap = profile.max_detections[-1]
+    return DataSetScore(
+        name=data_set.name,
+        images=len(data_set.images),
+        objects=int(objects.sum()),
+        detections=len(answer),
+        detections_cut=int(counts.cut.sum()),
+        objects_beyond_cap=int(np.maximum(objects - cap, 0).sum()),
+        numbers=summarise(curves, counts),
+        counts=counts,
+        curves=curves,
+    )
+
+
+def rank_by_average(scores: Sequence[ItcScore]) -> list[int]:
+    """Places of several answers, from 1, by the mean of AP50; equal ones share the better place."""
+    return _places([score.score for score in scores])
+
+
+def rank_by_ranks(scores: Sequence[ItcScore]) -> list[int]:
+    """Places of several answers by the mean of their places in each data set."""
+    columns = zip(*([part.ap50 for part in score.data_sets] for score in scores), strict=True)
+    places = np.array([_places(list(column)) for column in columns], float)
+    return _places((-places.mean(axis=0)).tolist())
+
+
+def _places(values: Sequence[float]) -> list[int]:
+    return [1 + sum(other > value for other in values) for value in values]
+
+
+def list_faults(path: Path, truth: Sequence[DataSet]) -> list[Fault]:
+    """Everything that is wrong with an answer.
+
+    Raises:
+        BadAnswer: if it cannot be read at all.
+    """
+    faults: list[Fault] = []
+    for answer, data_set in zip(read_answer(path, truth), truth, strict=True):
+        faults += find_mask_faults(answer, f"the answer for {data_set.name}")
+    return faults
