@@ -6,6 +6,7 @@ Source:
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -136,32 +137,50 @@ def read_answer(path: Path, truth: Sequence[DataSet], limits: Limits | None = No
     Raises:
         BadAnswer: that names the first fault, and says how many more there are.
     """
+    return _assign(path, _load(path, limits), truth)
+
+
+def read(truth: Path, answer: Path, limits: Limits | None = None) -> tuple[list[DataSet], list[Annotations]]:
+    """Truth and answer, read at the same time."""
+    with ThreadPoolExecutor(1) as pool:
+        data_sets = pool.submit(read_truth, truth)
+        loaded = _load(answer, limits)
+        return data_sets.result(), _assign(answer, loaded, data_sets.result())
+
+
+def _load(path: Path, limits: Limits | None) -> list[tuple[Member, Annotations]]:
+    """The results of each file."""
     members = [member for member in open_answer(path, limits) if PurePosixPath(member.name).suffix == ".json"]
     if not members:
         raise BadAnswer(f"{path} holds no .json file: wanted COCO results")
-    if len(members) == 1:
-        answers = _divide(read_results(members[0].read(), members[0].shown), truth, members[0].shown)
-        shown = [members[0].shown] * len(truth)
+    return [(member, read_results(member.read(), member.shown)) for member in members]
+
+
+def _assign(path: Path, loaded: list[tuple[Member, Annotations]], truth: Sequence[DataSet]) -> list[Annotations]:
+    """The results of each data set, checked."""
+    if len(loaded) == 1:
+        ((member, results),) = loaded
+        answers, shown = _divide(results, truth, member.shown), [member.shown] * len(truth)
     else:
-        named = {_name(member): member for member in members}
-        _check_names(path, named, members, truth)
-        answers = [read_results(named[data_set.name].read(), named[data_set.name].shown) for data_set in truth]
-        shown = [named[data_set.name].shown for data_set in truth]
+        named = {_name(member): (member, results) for member, results in loaded}
+        _check_names(path, set(named), len(loaded), truth)
+        answers = [named[data_set.name][1] for data_set in truth]
+        shown = [named[data_set.name][0].shown for data_set in truth]
     faults = [
         fault
-        for answer, data_set, name in zip(answers, truth, shown, strict=True)
-        for fault in check_results(answer, data_set, name)
+        for results, data_set, name in zip(answers, truth, shown, strict=True)
+        for fault in check_results(results, data_set, name)
     ]
     if faults:
         raise refuse(faults)
     return answers
 
 
-def _check_names(path: Path, named: dict[str, Member], members: list[Member], truth: Sequence[DataSet]) -> None:
+def _check_names(path: Path, named: set[str], files: int, truth: Sequence[DataSet]) -> None:
     names = {data_set.name for data_set in truth}
-    if len(named) < len(members):
+    if len(named) < files:
         raise BadAnswer(f"{path} has two files for one data set: send one .json for each")
-    missing, extra = sorted(names - named.keys()), sorted(named.keys() - names)
+    missing, extra = sorted(names - named), sorted(named - names)
     if missing or extra:
         found = (
             f"no file for {', '.join(missing)}" if missing else f"files that no data set asked for: {', '.join(extra)}"
@@ -171,6 +190,8 @@ def _check_names(path: Path, named: dict[str, Member], members: list[Member], tr
 
 def _divide(answer: Annotations, truth: Sequence[DataSet], shown: str) -> list[Annotations]:
     """One answer told apart by image ids; a detection of an image that nobody asked for goes to the last."""
+    if len(truth) == 1:
+        return [answer]
     every = np.concatenate([data_set.images for data_set in truth])
     if len(np.unique(every)) < len(every):
         raise BadAnswer(f"{shown} is one file, but data sets share image ids: send one file for each data set")
