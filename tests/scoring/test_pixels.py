@@ -3,7 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overtrace.scoring.pixels import count_pixels, score_pixels
+from overtrace.scoring.pixels import PixelCounts, count_classes, count_pairs, score_pixels
+
+
+def count_pixels(truth: np.ndarray, answer: np.ndarray, classes: int) -> PixelCounts:
+    return count_classes(count_pairs(truth, answer), classes)
 
 
 def ask_the_kit(pairs: list[tuple[np.ndarray, np.ndarray]], classes: int) -> tuple[float, float]:
@@ -63,6 +67,22 @@ def test_counts_worked_by_hand():
     assert score.score == pytest.approx(0.325)
 
 
+def test_classes_may_begin_at_0():
+    truth = np.array([[0, 1, 2, 11]], np.uint8)
+    counts = count_classes(count_pairs(truth, np.array([[0, 2, 11, 1]], np.uint8)), classes=3, first=0)
+    np.testing.assert_array_equal(counts.both, [1, 0, 0])
+    np.testing.assert_array_equal(counts.truth, [1, 1, 1])
+    np.testing.assert_array_equal(counts.answer, [1, 0, 1])
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_pairs_are_those_of_a_plain_count(seed, width):
+    rng = np.random.default_rng(seed)
+    truth, answer = (np.repeat(rng.integers(0, 256, (3, 9), dtype=np.uint8), width, axis=1) for _ in range(2))
+    expected = np.bincount(truth.ravel().astype(int) * 256 + answer.ravel(), minlength=2**16).reshape(256, 256)
+    np.testing.assert_array_equal(count_pairs(truth, answer), expected)
+
+
 def test_a_class_that_is_absent_counts_as_nothing():
     truth = np.repeat(np.arange(1, 16, dtype=np.uint8), 4).reshape(6, 10)
     score = score_pixels(count_pixels(truth, truth, classes=150))
@@ -79,4 +99,4 @@ def test_nothing_labelled_is_no_score():
 
 def test_shapes_that_differ_are_no_pair():
     with pytest.raises(ValueError, match=r"answer is \(2, 3\) pixels, truth is \(3, 2\)"):
-        count_pixels(np.zeros((3, 2), np.uint8), np.zeros((2, 3), np.uint8), classes=2)
+        count_pairs(np.zeros((3, 2), np.uint8), np.zeros((2, 3), np.uint8))

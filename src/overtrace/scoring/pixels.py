@@ -7,8 +7,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-UNLABELLED = 0
-
 
 @dataclass(frozen=True, slots=True)
 class PixelCounts:
@@ -48,29 +46,37 @@ class PixelScore:
     """Mean of accuracy and mean IoU."""
 
 
-def count_pixels(truth: NDArray[np.uint8], answer: NDArray[np.uint8], classes: int) -> PixelCounts:
-    """Count one image.
+def count_pairs(truth: NDArray[np.uint8], answer: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Pixels of each pair of labels in one image: (256, 256), truth down and answer across.
 
     Args:
-        truth: (H, W) labels from 1 to ``classes``; others are not labelled, and nothing counts there.
-        answer: (H, W) labels; others than 1 to ``classes`` are misses, and in no class.
+        truth: (H, W).
+        answer: (H, W).
     Raises:
         ValueError: if the shapes differ.
     """
     if truth.shape != answer.shape:
         raise ValueError(f"answer is {answer.shape} pixels, truth is {truth.shape}")
-    joint = np.zeros((256, 256), np.int64)
+    pairs = np.zeros((256, 256), np.int64)
     one, other = np.ascontiguousarray(truth).ravel(), np.ascontiguousarray(answer).ravel()
     even = len(one) // 8 * 8
-    _count(one, other, one[:even].view(np.uint64), other[:even].view(np.uint64), joint)
-    known = joint[1 : classes + 1]
-    of_truth = known.sum(axis=1)
-    return PixelCounts(
-        both=np.diagonal(known, 1)[:classes].copy(),
-        truth=of_truth,
-        answer=known[:, 1 : classes + 1].sum(axis=0),
-        labelled=int(of_truth.sum()),
-    )
+    _count(one, other, one[:even].view(np.uint64), other[:even].view(np.uint64), pairs)
+    return pairs
+
+
+def count_classes(pairs: NDArray[np.int64], classes: int, first: int = 1) -> PixelCounts:
+    """What counts of the pairs of labels of one image, or of many.
+
+    Args:
+        pairs: (256, 256) from ``count_pairs``.
+        classes: how many there are.
+        first: label of the first. Where truth has another label than theirs nothing counts; where only the answer has,
+            it is a miss, and in no class.
+    """
+    own = slice(first, first + classes)
+    of_truth = pairs[own].sum(axis=1)
+    known = pairs[own, own]
+    return PixelCounts(np.diagonal(known).copy(), of_truth, known.sum(axis=0), int(of_truth.sum()))
 
 
 @njit(cache=True, nogil=True)
@@ -79,7 +85,7 @@ def _count(
     answer: NDArray[np.uint8],
     truth_words: NDArray[np.uint64],
     answer_words: NDArray[np.uint64],
-    joint: NDArray[np.int64],
+    pairs: NDArray[np.int64],
 ) -> None:
     """Pixels of each pair of labels. Eight at a time where all eight are alike in both, as most are."""
     every = np.uint64(0x0101010101010101)
@@ -92,14 +98,14 @@ def _count(
             if a == last_truth and b == last_answer:
                 run += 8
             else:
-                joint[last_truth, last_answer] += run
+                pairs[last_truth, last_answer] += run
                 last_truth, last_answer, run = a, b, 8
         else:
             for p in range(8 * i, 8 * i + 8):
-                joint[truth[p], answer[p]] += 1
-    joint[last_truth, last_answer] += run
+                pairs[truth[p], answer[p]] += 1
+    pairs[last_truth, last_answer] += run
     for p in range(8 * len(truth_words), len(truth)):
-        joint[truth[p], answer[p]] += 1
+        pairs[truth[p], answer[p]] += 1
 
 
 def score_pixels(counts: PixelCounts) -> PixelScore:
