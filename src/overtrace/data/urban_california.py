@@ -28,10 +28,6 @@ CROWN_RADIUS_M = 7.0
 DOUBT_RADIUS_M = 10.0
 """What looks like a crown between the two radii may be a wide crown or a tree without a point: it is ignored."""
 LEAST_LIKENESS = 0.25
-SMEAR_PX = 1.5
-"""Features are smoothed, so likeness reaches about this much beyond the crowns; measured on a drawn one."""
-GAP_PX = 30
-"""Gaps in what looks like crowns are filled up to this area."""
 TRUNK_RADIUS_PX = 2.0
 """A crown holds at least this much around its point, however little it looks like one."""
 FAR_PX = 14.0
@@ -192,14 +188,12 @@ def nearest_point(tile: Tile) -> tuple[NDArray[np.float64], Labels]:
 
 
 def _weak_crowns_of(tile: Tile, likeness: Likeness) -> Crowns:
-    likely = _fill_gaps(ndimage.binary_opening(likeness(crown_features(tile)) > LEAST_LIKENESS))
+    likely = ndimage.binary_opening(likeness(crown_features(tile)) > LEAST_LIKENESS)
     distance, owner = nearest_point(tile)
-    # Outside the image nobody knows, so the edge of the image is no border.
-    inside = ndimage.distance_transform_edt(np.pad(likely, 1, mode="edge"))[1:-1, 1:-1] > SMEAR_PX
-    within = (inside & (distance <= CROWN_RADIUS_M / PIXEL_SIZE_M)) | (distance <= TRUNK_RADIUS_PX)
+    within = (likely & (distance <= CROWN_RADIUS_M / PIXEL_SIZE_M)) | (distance <= TRUNK_RADIUS_PX)
     labels = np.where(within, owner, 0).astype(np.int32)
     whole = _parts_with_centre(labels, distance)
-    doubtful = inside & ~whole & (distance <= DOUBT_RADIUS_M / PIXEL_SIZE_M)
+    doubtful = likely & ~whole & (distance <= DOUBT_RADIUS_M / PIXEL_SIZE_M)
     rim = np.ones(labels.shape, bool)
     rim[6:-6, 6:-6] = False
     labels[~whole] = 0
@@ -211,16 +205,8 @@ def _weak_crowns_of(tile: Tile, likeness: Likeness) -> Crowns:
         centres=tile.points,
         boxes=np.empty((0, 4)),
         peaks=peakedness(labels, tile.points),
-        ignore=doubtful | (inside & ~whole & rim),
+        ignore=doubtful | (likely & ~whole & rim),
     )
-
-
-def _fill_gaps(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    gaps, _ = ndimage.label(~mask)
-    small = np.bincount(gaps.ravel()) <= GAP_PX
-    small[0] = True
-    filled: NDArray[np.bool_] = small[gaps]
-    return filled
 
 
 def _parts_with_centre(labels: Labels, distance: NDArray[np.float64]) -> NDArray[np.bool_]:

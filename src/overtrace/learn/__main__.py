@@ -1,10 +1,12 @@
-"""``python -m overtrace.learn RECIPE --data DIR --out DIR``: train, export, quantise, tune, measure, write the cards.
+"""``python -m overtrace.learn RECIPE --data DIR --wheel FILE --out DIR``: train, export, quantise, tune, measure, and
+write the cards.
 
 Each stage keeps what it made in DIR; a run that broke off goes on from there.
 """
 
 import argparse
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from overtrace.data import neon
 from overtrace.data.urban_california import PIXEL_SIZE_M, Place, read_places
 from overtrace.decode.parameters import Parameters
-from overtrace.errors import OvertraceError
+from overtrace.errors import BadOption, OvertraceError
 from overtrace.learn import cards, measure
 from overtrace.learn.export import export_network, quantise_file
 from overtrace.learn.fit import fit
@@ -49,18 +51,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m overtrace.learn", description=__doc__)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="holds urban_california/ and neon_yell/")
+    parser.add_argument("--wheel", type=Path, required=True, help="deepforest-2.1.0-py3-none-any.whl, as PyPI has it")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     try:
-        run(arguments.recipe, arguments.data, arguments.out, arguments.threads)
+        run(arguments.recipe, arguments.data, arguments.wheel, arguments.out, arguments.threads)
     except OvertraceError as error:
         sys.exit(f"overtrace: error: {error}")
 
 
-def run(recipe_path: Path, data: Path, out: Path, threads: int) -> None:
+def run(recipe_path: Path, data: Path, wheel: Path, out: Path, threads: int) -> None:
     """All stages of a recipe."""
     out.mkdir(parents=True, exist_ok=True)
+    unpack_tiles(wheel, out)
     torch.set_num_threads(threads)
 
     def say(text: str) -> None:
@@ -81,7 +85,18 @@ def run(recipe_path: Path, data: Path, out: Path, threads: int) -> None:
         ModelFile(f"{recipe.name}-fp32", "fp32", bare, out / f"{recipe.name}-fp32.onnx"),
         ModelFile(recipe.name, "int8", bare_int8, out / f"{recipe.name}.onnx"),
     ):
-        parameters = finish(model, recipe, recipe_path, data, tuned, parameters, say)
+        parameters = finish(model, recipe, recipe_path, data, out, tuned, parameters, say)
+
+
+def unpack_tiles(wheel: Path, out: Path) -> None:
+    """Put the small tiles of other forests, and their boxes, beside what the run makes."""
+    if not wheel.is_file():
+        raise BadOption(f"{wheel} does not exist: pip download --no-deps deepforest==2.1.0 fetches it")
+    with zipfile.ZipFile(wheel) as archive:
+        for part in neon.ELSEWHERE:
+            for extension in (".png", ".xml"):
+                name = f"{part.tile}{extension}"
+                (out / name).write_bytes(archive.read(f"deepforest/data/{name}"))
 
 
 def calibration_windows(data: Path, places: list[Place], rng: np.random.Generator) -> list[NDArray[np.float32]]:
@@ -110,6 +125,7 @@ def finish(
     recipe: Recipe,
     recipe_path: Path,
     data: Path,
+    out: Path,
     tuned: list[Place],
     start: Parameters,
     say: Callable[[str], None],
@@ -119,11 +135,13 @@ def finish(
     write_card(model.bare, card, model.path)
     network = load_network(model.path)
     urban, yell = data / "urban_california", data / "neon_yell"
-    parameters = measure.tune(
-        [list(measure.urban_cases(network, urban, tuned)), list(measure.neon_cases(network, yell, neon.TUNED))],
-        start,
-        say,
-    )
+    elsewhere = list(measure.neon_cases(network, out, neon.ELSEWHERE, ".png"))
+    groups = [
+        list(measure.urban_cases(network, urban, tuned)),
+        list(measure.neon_cases(network, yell, neon.TUNED)),
+        *([case] for case in elsewhere),
+    ]
+    parameters = measure.tune(groups, start, say)
     points = measure.total(list(measure.urban_cases(network, urban, read_places(urban, "val"))), parameters)
     boxes = measure.total(list(measure.neon_cases(network, yell, neon.MEASURED)), parameters)
     for what, found in (("points at 6 m", points), ("boxes at IoU 0.4", boxes)):

@@ -53,9 +53,6 @@ def draw_crop(
     side = _source_side(crowns, pool.source, crop_px, rng)
     height, width = crowns.labels.shape
     top, left = rng.uniform(0, height - side), rng.uniform(0, width - side)
-    if side == crop_px:
-        # Between pixels an image is blurred, which those that are traced are not.
-        top, left = round(top), round(left)
     box = (left, top, left + side, top + side)
     image = _resize(crowns.image, box, crop_px, Image.Resampling.BILINEAR)
     labels = _resize(crowns.labels, box, crop_px, Image.Resampling.NEAREST)
@@ -100,12 +97,12 @@ def change_light(image: NDArray[np.floating], rng: np.random.Generator) -> NDArr
     Args:
         image: (H, W, 3) from 0 to 1.
     """
-    gain = np.exp(rng.normal(0, 0.2) + rng.normal(0, 0.1, 3))
+    gain = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.06, 3))
     haze = rng.uniform(0, 0.12) * (rng.random() < 0.3)
-    changed = np.clip(image, 0, 1) ** np.exp(rng.normal(0, 0.22)) * gain
+    changed = np.clip(image, 0, 1) ** np.exp(rng.normal(0, 0.18)) * gain
     changed = changed * (1 - haze) + haze + rng.normal(0, 0.03)
     grey = changed.mean(axis=-1, keepdims=True)
-    changed = grey + (changed - grey) * np.exp(rng.normal(0, 0.3))
+    changed = grey + (changed - grey) * np.exp(rng.normal(0, 0.2))
     if rng.random() < 0.25:
         changed = ndimage.gaussian_filter(changed, (rng.uniform(0.3, 1.0),) * 2 + (0,))
     if rng.random() < 0.4:

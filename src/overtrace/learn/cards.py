@@ -43,10 +43,10 @@ def draft(name: str, precision: Literal["fp32", "int8"], recipe: Recipe, path: P
         training=(
             "Plain-convolution U-Net of size m, trained from random weights on 1,013 tiles of urban California at "
             "0.6 m, whose crowns were guessed from tree points and near infrared, and on boxes of conifers in "
-            "Yellowstone at 0.1 m, drawn as ellipses and seen at 0.14 to 0.6 m. No ground of the list val, in any "
-            "year, was trained on. The thresholds were chosen on 89 more Californian tiles and a corner of a second "
-            "Yellowstone tile. Expect less on other forests, seasons and cameras; closed broad-leaved canopy was not "
-            "among the training data."
+            "Yellowstone at 0.1 m, drawn as ellipses and seen at 0.1 to 0.6 m. No ground of the list val, in any "
+            "year, was trained on. The thresholds were chosen on 89 more Californian tiles, a corner of a second "
+            "Yellowstone tile, OSBS_029 (Florida) and SOAP_061 (California). Expect less on other forests, seasons and "
+            "cameras; closed broad-leaved canopy was not among the training data."
         ),
         recipe=f"{path.as_posix()} sha256 {sha256(path.read_bytes()).hexdigest()}",
         summary="Tree crowns in red, green and blue at 0.15 to 0.6 m; finer images are reduced.",

@@ -67,10 +67,10 @@ def urban_cases(network: Network, folder: Path, places: Sequence[Place]) -> Iter
         yield Case(planes, pixel_size_m, points, None, None)
 
 
-def neon_cases(network: Network, folder: Path, parts: Sequence[neon.Part]) -> Iterator[Case]:
+def neon_cases(network: Network, folder: Path, parts: Sequence[neon.Part], extension: str = ".jpg") -> Iterator[Case]:
     """Parts of tiles with boxes; the network sees the whole tile."""
     for part in parts:
-        planes, pixel_size_m = predict_file(network, folder / f"{part.tile}.jpg", neon.PIXEL_SIZE_M)
+        planes, pixel_size_m = predict_file(network, folder / f"{part.tile}{extension}", neon.PIXEL_SIZE_M)
         boxes = neon.read_boxes(folder / f"{part.tile}.xml") * neon.PIXEL_SIZE_M
         yield Case(planes, pixel_size_m, None, boxes, part)
 
