@@ -36,10 +36,14 @@ def fetch_samples(cache: Path, folder: Path) -> list[Sample]:
     """
     wheel = fetch_wheel(cache)
     return [
-        Sample(_extract(wheel, "OSBS_029.tif", folder), "Ordway-Swisher, Florida: 40 m x 40 m at 0.1 m", None),
+        Sample(
+            _extract(wheel, "OSBS_029.tif", folder),
+            "Ordway-Swisher, Florida: 40 m x 40 m at 0.1 m; unlike what the model has learned: expect mistakes",
+            None,
+        ),
         Sample(
             _extract(wheel, "2019_YELL_2_528000_4978000_image_crop2.png", folder),
-            "Yellowstone, Wyoming: 230 m x 247 m at 0.1 m, a PNG without georeference",
+            "Yellowstone, Wyoming: 230 m x 247 m at 0.1 m, a PNG without georeference; its southern half was learned",
             0.1,
         ),
     ]
