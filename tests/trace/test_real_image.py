@@ -18,7 +18,8 @@ from overtrace.trace.options import Length, Options
 from overtrace.trace.pipeline import trace
 from overtrace.trace.samples import fetch_samples
 
-PIXEL_SIZE_M = 0.1
+PIXEL_SIZE_M = 0.2
+"""Twice what it is: the model then sees the image pixel by pixel, where it would be reduced otherwise."""
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,15 @@ def expected(image, tmp_path_factory) -> list[tuple[bytes, bytes]]:
 def test_the_same_bytes_however_it_is_cut(image, expected, tmp_path, block, workers, executor):
     assert len(expected) > 100
     assert run(image, tmp_path / "out.gpkg", block=block, workers=workers, executor=executor) == expected
+
+
+def test_the_same_bytes_of_a_reduced_image(image, tmp_path):
+    cut = {}
+    for block in (256, 2048):
+        trace([image], [tmp_path / f"{block}.gpkg"], Options(pixel_size_m=0.1, block=block, workers=2))
+        cut[block] = read_sorted(tmp_path / f"{block}.gpkg")
+    assert len(cut[256]) > 100
+    assert cut[256] == cut[2048]
 
 
 def test_the_same_bytes_after_kills(image, expected, tmp_path):

@@ -114,7 +114,7 @@ def _print(facts: dict[str, Any]) -> None:
 
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), escape(_show(value)))
     Console().print(table)
