@@ -10,7 +10,8 @@ def test_points_worked_by_hand():
     truth = np.array([[0.0, 0], [10, 0], [50, 50]])
     found = np.array([[0.0, 6], [10, 6.01], [51, 50], [52, 50]])
     counts = match_points(found, truth, reach=6)
-    assert counts == Matches(hits=2, found=4, true=3)
+    assert counts == Matches(hits=2, found=4, true=3, squared_distance=36 + 1)
+    assert counts.rmse == (37 / 2) ** 0.5
     assert (counts.precision, counts.recall, counts.f1) == (2 / 4, 2 / 3, 4 / 7)
 
 

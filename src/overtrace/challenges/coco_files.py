@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.faults import Fault, refuse, show
+from overtrace.challenges.faults import Fault, parse, refuse, show
 from overtrace.errors import BadAnswer
 from overtrace.scoring.annotations import (
     CATEGORY,
@@ -110,20 +110,6 @@ def read_results(data: bytes, shown: str) -> Annotations:
 def check_results(annotations: Annotations, truth: DataSet, shown: str) -> list[Fault]:
     """What keeps results from being scored against a data set; empty if nothing does."""
     return _find_faults(annotations, truth, shown, RESULT, "")
-
-
-def parse(data: bytes, shown: str) -> Any:
-    """Any JSON.
-
-    Raises:
-        BadAnswer: with line and column, if it is none.
-    """
-    try:
-        return json.loads(data)
-    except json.JSONDecodeError as error:
-        raise BadAnswer(f"{shown} line {error.lineno} column {error.colno}: no JSON: {error.msg}") from error
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise BadAnswer(f"{shown} is no JSON: {error}") from error
 
 
 def _kind(value: object) -> str:

@@ -1,6 +1,8 @@
 """What is wrong with an answer: where, what was found, what is wanted."""
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from overtrace.errors import BadAnswer
 
@@ -30,3 +32,17 @@ def show(value: object) -> str:
     """A value as it was found, cut to a readable length."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def parse(data: bytes, shown: str) -> Any:
+    """Any JSON.
+
+    Raises:
+        BadAnswer: with line and column, if it is none.
+    """
+    try:
+        return json.loads(data)
+    except json.JSONDecodeError as error:
+        raise BadAnswer(f"{shown} line {error.lineno} column {error.colno}: no JSON: {error.msg}") from error
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise BadAnswer(f"{shown} is no JSON: {error}") from error

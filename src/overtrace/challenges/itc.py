@@ -143,9 +143,9 @@ def read_answer(path: Path, truth: Sequence[DataSet], limits: Limits | None = No
 def read(truth: Path, answer: Path, limits: Limits | None = None) -> tuple[list[DataSet], list[Annotations]]:
     """Truth and answer, read at the same time."""
     with ThreadPoolExecutor(1) as pool:
-        data_sets = pool.submit(read_truth, truth)
-        loaded = _load(answer, limits)
-        return data_sets.result(), _assign(answer, loaded, data_sets.result())
+        loaded = pool.submit(_load, answer, limits)
+        data_sets = read_truth(truth)
+        return data_sets, _assign(answer, loaded.result(), data_sets)
 
 
 def _load(path: Path, limits: Limits | None) -> list[tuple[Member, Annotations]]:

@@ -13,6 +13,7 @@ from overtrace import __version__
 from overtrace.cli.demo import demo
 from overtrace.cli.info import info
 from overtrace.cli.models import models
+from overtrace.cli.score import score
 from overtrace.cli.trace import trace
 from overtrace.errors import OvertraceError
 
@@ -20,7 +21,7 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, by the shell's convention of 128 + SIGINT."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for verb in (trace, info, models, demo):
+for verb in (trace, score, info, models, demo):
     app.command()(verb)
 
 

@@ -5,7 +5,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +14,16 @@ class Matches:
     hits: int = 0
     found: int = 0
     true: int = 0
+    squared_distance: float = 0.0
+    """Sum over the hits, where points are matched."""
 
     def __add__(self, other: Self) -> "Matches":
-        return Matches(self.hits + other.hits, self.found + other.found, self.true + other.true)
+        return Matches(
+            self.hits + other.hits,
+            self.found + other.found,
+            self.true + other.true,
+            self.squared_distance + other.squared_distance,
+        )
 
     @property
     def precision(self) -> float:
@@ -34,6 +40,11 @@ class Matches:
         """Harmonic mean of precision and recall."""
         return 2 * self.hits / (self.found + self.true) if self.found + self.true else 0.0
 
+    @property
+    def rmse(self) -> float:
+        """Root mean square of the distance of the hits; nan without any."""
+        return (self.squared_distance / self.hits) ** 0.5 if self.hits else float("nan")
+
 
 def match_points(found: NDArray[np.float64], truth: NDArray[np.float64], reach: float) -> Matches:
     """Match points one to one so that the most pairs lie within reach, and of those the nearest.
@@ -49,8 +60,10 @@ def match_points(found: NDArray[np.float64], truth: NDArray[np.float64], reach: 
     distance = np.hypot(*(found[:, None] - truth[None]).transpose(2, 0, 1))
     # A pair out of reach costs more than any number of pairs within it.
     cost = np.where(distance <= reach, distance, 1 + reach * (1 + min(distance.shape, default=0)))
-    rows, columns = linear_sum_assignment(cost)
-    return Matches(int((distance[rows, columns] <= reach).sum()), len(found), len(truth))
+    rows, columns = _assign(cost)
+    matched = distance[rows, columns]
+    matched = matched[matched <= reach]
+    return Matches(len(matched), len(found), len(truth), float((matched**2).sum()))
 
 
 def match_boxes(found: NDArray[np.float64], truth: NDArray[np.float64], least_iou: float) -> Matches:
@@ -65,8 +78,17 @@ def match_boxes(found: NDArray[np.float64], truth: NDArray[np.float64], least_io
         Computational Biology 2021, doi:10.1371/journal.pcbi.1009180: optimal assignment, IoU of 0.4
     """
     iou = box_iou(found, truth)
-    rows, columns = linear_sum_assignment(-iou)
+    rows, columns = _assign(-iou)
     return Matches(int((iou[rows, columns] >= least_iou).sum()), len(found), len(truth))
+
+
+def _assign(cost: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs of least total cost."""
+    # scipy takes half a second to load, which whoever scores something else need not wait for.
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(cost)
+    return rows, columns
 
 
 def box_iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
