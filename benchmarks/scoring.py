@@ -12,7 +12,6 @@ import contextlib
 import importlib.util
 import io
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -98,7 +97,13 @@ def run_one(tool: str, truth: str, answer: str, cap: str, workers: int) -> dict:
         begin = time.perf_counter()
         ap50 = score(tool, truth, answer, int(cap), workers)
         inside = time.perf_counter() - begin
-    return {"inside_s": inside, "ap50": ap50, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"inside_s": inside, "ap50": ap50, "peak_mb": read_peak_mb()}
+
+
+def read_peak_mb() -> float:
+    """Largest resident memory of this process; getrusage would count that of its parent too."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def score_ours(tool: str, truth: str, answer: str, cap: int, workers: int) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.challenges.faults import Fault, parse, refuse, show
+from overtrace.challenges.submission import Member
 from overtrace.errors import BadAnswer
 from overtrace.scoring.annotations import (
     CATEGORY,
@@ -29,14 +30,16 @@ from overtrace.scoring.annotations import (
     SEEN_IMAGE,
     SEEN_MASK,
     SEEN_SCORE,
+    SENTINEL,
     WIDTH,
     Annotations,
     as_text,
+    load_text,
     read_list,
     read_members,
 )
 from overtrace.scoring.masks import FAULTS, FINE, NO_TEXT, read_mask
-from overtrace.scoring.text import BAD
+from overtrace.scoring.text import BAD, Text
 
 MOST_FAULTS = 1000
 """Of one file; a file that is wrong throughout is not better described by more of them."""
@@ -61,19 +64,24 @@ class DataSet:
     annotations: Annotations
 
 
-def read_data_set(data: bytes, name: str, shown: str) -> DataSet:
+def load(member: Member) -> Text:
+    """The text of a file, copied as little as possible."""
+    return as_text(member.read()) if member.path is None else load_text(member.path)
+
+
+def read_data_set(text: Text, name: str, shown: str) -> DataSet:
     """A COCO data set: images with their sizes, categories, annotations.
 
     Args:
-        data: the file.
+        text: the file, ended by zero bytes.
         name: of the data set.
         shown: what errors call the file.
     Raises:
         BadAnswer: if it is not a data set, or its annotations are not in order.
     """
-    members, annotations = read_members(as_text(data))
+    members, annotations = read_members(text)
     if annotations is None:
-        members = parse(data, shown)
+        members = parse(_bytes(text), shown)
         if not isinstance(members, dict) or not isinstance(members.get("annotations"), list):
             raise BadAnswer(f"{shown} is no COCO data set: wanted an object with images, categories and annotations")
         annotations = _rewrite(members["annotations"], shown, OBJECT)
@@ -92,15 +100,15 @@ def read_data_set(data: bytes, name: str, shown: str) -> DataSet:
     return found
 
 
-def read_results(data: bytes, shown: str) -> Annotations:
+def read_results(text: Text, shown: str) -> Annotations:
     """COCO results: a list of detections, each with image_id, category_id, score and segmentation.
 
     Raises:
         BadAnswer: if it is none.
     """
-    annotations, after = read_list(as_text(data))
-    if after == BAD or data[after:].strip():
-        rows = parse(data, shown)
+    annotations, after = read_list(text)
+    if after == BAD or _bytes(text[after:]).strip():
+        rows = parse(_bytes(text), shown)
         if not isinstance(rows, list):
             raise BadAnswer(f"{shown} holds {_kind(rows)}: wanted a list of results, [{{'image_id': ...}}, ...]")
         annotations = _rewrite(rows, shown, RESULT)
@@ -110,6 +118,10 @@ def read_results(data: bytes, shown: str) -> Annotations:
 def check_results(annotations: Annotations, truth: DataSet, shown: str) -> list[Fault]:
     """What keeps results from being scored against a data set; empty if nothing does."""
     return _find_faults(annotations, truth, shown, RESULT, "")
+
+
+def _bytes(text: Text) -> bytes:
+    return text[:-SENTINEL].tobytes()
 
 
 def _kind(value: object) -> str:

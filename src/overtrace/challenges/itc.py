@@ -17,6 +17,7 @@ from overtrace.challenges.coco_files import (
     DataSet,
     check_results,
     find_mask_faults,
+    load,
     read_data_set,
     read_results,
 )
@@ -107,10 +108,10 @@ def read_truth(path: Path) -> list[DataSet]:
     for member in open_answer(path):
         if PurePosixPath(member.name).suffix != ".json":
             continue
-        data = member.read()
-        if path.is_dir() and b'"annotations"' not in data:
+        text = load(member)
+        if path.is_dir() and b'"annotations"' not in text.tobytes():
             continue  # a list of image ids, or other notes
-        data_set = read_data_set(data, _name(member), member.shown)
+        data_set = read_data_set(text, _name(member), member.shown)
         if not (data_set.annotations.whole[:, CROWD] == 0).any():
             raise BadAnswer(f"{member.shown} has no object to find: such a data set cannot be scored")
         data_sets.append(data_set)
@@ -153,7 +154,7 @@ def _load(path: Path, limits: Limits | None) -> list[tuple[Member, Annotations]]
     members = [member for member in open_answer(path, limits) if PurePosixPath(member.name).suffix == ".json"]
     if not members:
         raise BadAnswer(f"{path} holds no .json file: wanted COCO results")
-    return [(member, read_results(member.read(), member.shown)) for member in members]
+    return [(member, read_results(load(member), member.shown)) for member in members]
 
 
 def _assign(path: Path, loaded: list[tuple[Member, Annotations]], truth: Sequence[DataSet]) -> list[Annotations]:

@@ -6,7 +6,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -31,6 +31,8 @@ class Member:
     shown: str
     """What errors call it."""
     read: Callable[[], bytes]
+    path: Path | None = None
+    """Where it lies, if it is a plain file."""
 
 
 def open_answer(path: Path, limits: Limits | None = None) -> list[Member]:
@@ -51,7 +53,7 @@ def open_answer(path: Path, limits: Limits | None = None) -> list[Member]:
     elif _begins_with(path, b"\x1f\x8b"):
         members = [Member(path.name.removesuffix(".gz"), str(path), partial(_unpack_gzip, path, limits))]
     else:
-        members = [Member(path.name, str(path), path.read_bytes)]
+        members = [Member(path.name, str(path), path.read_bytes, path)]
     if not members:
         raise BadAnswer(f"{path} holds no file: pack the answer again")
     return sorted(_unwrap(members), key=lambda member: member.name)
@@ -78,7 +80,7 @@ def _open_folder(folder: Path, limits: Limits) -> list[Member]:
             if _is_left_behind(name) or path.is_symlink() or not path.is_file():
                 continue
             total += path.stat().st_size
-            members.append(Member(name, str(path), path.read_bytes))
+            members.append(Member(name, str(path), path.read_bytes, path))
             _check_limits(folder, len(members), total, limits)
     return members
 
@@ -145,6 +147,6 @@ def _unwrap(members: list[Member]) -> list[Member]:
     while all(len(names) > depth + 1 and names[depth] == parts[0][depth] for names in parts):
         depth += 1
     return [
-        Member(PurePosixPath(*names[depth:]).as_posix(), member.shown, member.read)
+        replace(member, name=PurePosixPath(*names[depth:]).as_posix())
         for names, member in zip(parts, members, strict=True)
     ]

@@ -34,7 +34,8 @@ ID, IMAGE, CATEGORY, CROWD, KIND, START, STOP, HEIGHT, WIDTH, SEEN = range(10)
 SCORE, AREA, LEFT, TOP, BOX_WIDTH, BOX_HEIGHT = range(6)
 SEEN_ID, SEEN_IMAGE, SEEN_CATEGORY, SEEN_SCORE, SEEN_AREA, SEEN_BOX, SEEN_MASK = (1 << i for i in range(7))
 SENTINEL = 16
-FIRST_ROWS = 1024
+SHORTEST_ROW = 40
+"""Bytes of an object, hardly less; room is made for as many, and what is not written to costs nothing."""
 
 
 def _name(text: str) -> Text:
@@ -133,8 +134,9 @@ def read_members(text: Text) -> tuple[dict[str, Any], Annotations | None]:
 @njit(cache=True, nogil=True)
 def _scan_list(text: Text, at: int) -> tuple[int, int, NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
     """Place after the list, number of rows, the columns, and numbers to be read again: row, column, start, stop."""
-    whole = np.zeros((FIRST_ROWS, 10), np.int64)
-    real = np.zeros((FIRST_ROWS, 6), np.float64)
+    rows = (len(text) - at) // SHORTEST_ROW + 64
+    whole = np.empty((rows, 10), np.int64)
+    real = np.empty((rows, 6), np.float64)
     hard = np.zeros((64, 4), np.int64)
     row, doubts = 0, 0
     if text[at] != OPEN_LIST:
@@ -142,10 +144,12 @@ def _scan_list(text: Text, at: int) -> tuple[int, int, NDArray[np.int64], NDArra
     at = skip_space(text, at + 1)
     while text[at] != CLOSE_LIST:
         if row == len(whole):
-            whole = np.concatenate((whole, np.zeros_like(whole)))
-            real = np.concatenate((real, np.zeros_like(real)))
+            whole = np.concatenate((whole, np.empty_like(whole)))
+            real = np.concatenate((real, np.empty_like(real)))
         if doubts + 8 > len(hard):
             hard = np.concatenate((hard, np.zeros_like(hard)))
+        whole[row] = 0
+        real[row] = 0
         at, doubts = _scan_object(text, at, row, whole, real, hard, doubts)
         if at == BAD:
             return BAD, 0, whole, real, hard[:0]
