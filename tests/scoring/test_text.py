@@ -12,6 +12,8 @@ from overtrace.scoring.text import BAD, read_integer, read_number, skip_space, s
 @given(st.floats(-1e300, 1e300), st.sampled_from([repr, "{:.17e}".format, "{:.3f}".format]))
 @example(9007199254740993.0, repr)
 @example(0.1 + 0.2, repr)
+@example(2.420772574847165e-295, repr)
+@example(1.2345678901234567e299, repr)
 def test_a_number_that_is_sure_is_what_python_reads(value, write):
     text = write(value)
     read, after, sure = read_number(as_text(text.encode()), 0)

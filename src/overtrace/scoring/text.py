@@ -175,8 +175,11 @@ def _scale(digits: int, power: int) -> tuple[float, bool]:
         return 0.0, True
     if digits < 2**53 and -MOST_POWER <= power <= MOST_POWER:
         return (digits / POWERS[-power] if power < 0 else digits * POWERS[power]), True
-    if power < -MOST_POWER or power > 0:
+    if power > 0:
         return digits * 10.0**power, False
+    if power < -MOST_POWER:
+        # In two steps: the power by itself may be too small where the number is not.
+        return digits * 10.0 ** (power + MOST_POWER) / POWERS[MOST_POWER], False
     # The quotient and what is left of it, each exact; near the middle between two doubles it is not certain.
     high = float(digits)
     low = float(digits - int(high))
