@@ -31,6 +31,8 @@ from overtrace.scoring.annotations import (
     SEEN_MASK,
     SEEN_SCORE,
     SENTINEL,
+    START,
+    STOP,
     WIDTH,
     Annotations,
     as_text,
@@ -253,7 +255,7 @@ def find_mask_faults(annotations: Annotations, shown: str, prefix: str = "") -> 
     faults = []
     intervals = np.empty((2, 1024), np.int32)
     for row, line in enumerate(annotations.whole):
-        kind, start, stop, height, width = (int(line[column]) for column in (KIND, 5, 6, HEIGHT, WIDTH))
+        kind, start, stop, height, width = (int(line[column]) for column in (KIND, START, STOP, HEIGHT, WIDTH))
         intervals, _, fault = read_mask(annotations.text, kind, start, stop, height, width, intervals, 0)
         if fault != FINE:
             faults.append(

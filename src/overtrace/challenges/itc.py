@@ -21,7 +21,7 @@ from overtrace.challenges.coco_files import (
     read_data_set,
     read_results,
 )
-from overtrace.challenges.faults import Fault, refuse
+from overtrace.challenges.faults import refuse
 from overtrace.challenges.submission import Limits, Member, open_answer
 from overtrace.errors import BadAnswer, BadOption
 from overtrace.scoring.annotations import CROWD, IMAGE, Annotations
@@ -260,15 +260,3 @@ def rank_by_ranks(scores: Sequence[ItcScore]) -> list[int]:
 
 def _places(values: Sequence[float]) -> list[int]:
     return [1 + sum(other > value for other in values) for value in values]
-
-
-def list_faults(path: Path, truth: Sequence[DataSet]) -> list[Fault]:
-    """Everything that is wrong with an answer.
-
-    Raises:
-        BadAnswer: if it cannot be read at all.
-    """
-    faults: list[Fault] = []
-    for answer, data_set in zip(read_answer(path, truth), truth, strict=True):
-        faults += find_mask_faults(answer, f"the answer for {data_set.name}")
-    return faults

@@ -30,7 +30,8 @@ from overtrace.scoring.annotations import (
     WIDTH,
     Annotations,
 )
-from overtrace.scoring.masks import FINE, Intervals, first_after, intersect, measure, read_mask
+from overtrace.scoring.masks import FINE, measure, read_mask
+from overtrace.scoring.overlaps import compare_boxes, compare_masks
 from overtrace.scoring.text import Text
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -40,8 +41,6 @@ MAX_DETECTIONS = (1, 10, 100)
 MISS, HIT, IGNORED = 0, 1, 2
 Fault = tuple[int, int, int]
 """1 for an answer and 0 for truth, row, and what is wrong."""
-SURELY = 0.999999
-"""A bound below the threshold by this factor rules a pair out, however its quotient is rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,9 +261,9 @@ def _count_groups(
         crowd = true_whole[trues, CROWD] != 0
         least = min(thresholds[0], 1 - 1e-10)
         if boxes:
-            begins, candidates, ious = _compare_boxes(true_real[trues, 2:], real[found, 2:], crowd, least)
+            begins, candidates, ious = compare_boxes(true_real[trues, 2:], real[found, 2:], crowd, least)
         else:
-            begins, candidates, ious = _compare_masks(intervals, place, shape, truths, crowd, least)
+            begins, candidates, ious = compare_masks(intervals, place, shape, truths, crowd, least)
         sizes = np.empty(len(found), np.float64)
         for j in range(len(found)):
             sizes[j] = areas[found[j]] if boxes or areas[found[j]] >= 0 else shape[truths + j, 0]
@@ -280,88 +279,6 @@ def _count_groups(
                 part = outcome[a, t, ends[group] : ends[group + 1]]
                 _match(begins, candidates, ious, ignore, crowd, nameless, thresholds[t], sizes, low, high, part)
     return 0, 0, FINE
-
-
-@njit(cache=True, nogil=True)
-def _compare_masks(
-    intervals: Intervals,
-    place: NDArray[np.int64],
-    shape: NDArray[np.int64],
-    truths: int,
-    crowd: NDArray[np.bool_],
-    least: float,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """For each detection the objects that it overlaps by ``least`` or more, and how much."""
-    detections = len(shape) - truths
-    begins = np.zeros(detections + 1, np.int64)
-    candidates = np.empty(64 + 4 * detections, np.int64)
-    ious = np.empty(len(candidates), np.float64)
-    count = 0
-    for j in range(detections):
-        d = truths + j
-        for g in range(truths):
-            cols = min(shape[d, 2], shape[g, 2]) - max(shape[d, 1], shape[g, 1]) + 1
-            if cols <= 0:
-                continue
-            rows = min(shape[d, 4], shape[g, 4]) - max(shape[d, 3], shape[g, 3]) + 1
-            if rows <= 0:
-                continue
-            most = min(min(shape[d, 0], shape[g, 0]), cols * rows)
-            union = shape[d, 0] if crowd[g] else shape[d, 0] + shape[g, 0] - most
-            if most < least * union * SURELY:
-                continue
-            start = max(intervals[0, place[d]], intervals[0, place[g]])
-            both = intersect(
-                intervals,
-                first_after(intervals, place[d], place[d + 1], start),
-                place[d + 1],
-                intervals,
-                first_after(intervals, place[g], place[g + 1], start),
-                place[g + 1],
-            )
-            if both == 0:
-                continue
-            iou = both / (shape[d, 0] if crowd[g] else shape[d, 0] + shape[g, 0] - both)
-            if iou < least:
-                continue
-            if count == len(candidates):
-                candidates = np.concatenate((candidates, np.empty_like(candidates)))
-                ious = np.concatenate((ious, np.empty_like(ious)))
-            candidates[count], ious[count] = g, iou
-            count += 1
-        begins[j + 1] = count
-    return begins, candidates, ious
-
-
-@njit(cache=True, nogil=True)
-def _compare_boxes(
-    truth: NDArray[np.float64], found: NDArray[np.float64], crowd: NDArray[np.bool_], least: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """The same for boxes: left, top, width, height."""
-    begins = np.zeros(len(found) + 1, np.int64)
-    candidates = np.empty(64 + 4 * len(found), np.int64)
-    ious = np.empty(len(candidates), np.float64)
-    count = 0
-    for j in range(len(found)):
-        area = found[j, 2] * found[j, 3]
-        for g in range(len(truth)):
-            wide = min(found[j, 2] + found[j, 0], truth[g, 2] + truth[g, 0]) - max(found[j, 0], truth[g, 0])
-            if wide <= 0:
-                continue
-            tall = min(found[j, 3] + found[j, 1], truth[g, 3] + truth[g, 1]) - max(found[j, 1], truth[g, 1])
-            if tall <= 0:
-                continue
-            both = wide * tall
-            iou = both / (area if crowd[g] else area + truth[g, 2] * truth[g, 3] - both)
-            if iou < least:
-                continue
-            if count == len(candidates):
-                candidates = np.concatenate((candidates, np.empty_like(candidates)))
-                ious = np.concatenate((ious, np.empty_like(ious)))
-            candidates[count], ious[count] = g, iou
-            count += 1
-        begins[j + 1] = count
-    return begins, candidates, ious
 
 
 @njit(cache=True, nogil=True)

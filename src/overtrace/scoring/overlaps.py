@@ -1,0 +1,113 @@
+"""For each detection of an image the objects that it overlaps enough to matter, and how much."""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from overtrace.scoring.masks import Intervals, first_after, intersect
+
+SURELY = 0.999999
+"""A bound below the threshold by this factor rules a pair out, however its quotient is rounded."""
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@njit(cache=True, nogil=True)
+def compare_masks(
+    intervals: Intervals, place: Integers, shape: Integers, truths: int, crowd: NDArray[np.bool_], least: float
+) -> tuple[Integers, Integers, Floats]:
+    """Compare masks, of which the first ``truths`` are objects and the others detections.
+
+    Args:
+        intervals: (2, n) of all masks.
+        place: (masks + 1,) where those of each begin.
+        shape: (masks, 5) from ``measure``.
+        crowd: (truths,) a crowd is compared with the area of the detection, not of both.
+        least: smaller overlaps are left out.
+    Returns:
+        (detections + 1,) where the candidates of each begin, their objects, and the overlaps.
+    """
+    detections = len(shape) - truths
+    begins = np.zeros(detections + 1, np.int64)
+    candidates, ious = np.empty(64 + 4 * detections, np.int64), np.empty(64 + 4 * detections, np.float64)
+    count = 0
+    for j in range(detections):
+        for g in range(truths):
+            iou = _mask_iou(intervals, place, shape, truths + j, g, crowd[g], least)
+            if iou >= least:
+                candidates, ious = _put(candidates, ious, count, g, iou)
+                count += 1
+        begins[j + 1] = count
+    return begins, candidates, ious
+
+
+@njit(cache=True, nogil=True)
+def compare_boxes(
+    truth: Floats, found: Floats, crowd: NDArray[np.bool_], least: float
+) -> tuple[Integers, Integers, Floats]:
+    """Compare boxes, (n, 4) of left, top, width and height; the answer is that of ``compare_masks``."""
+    begins = np.zeros(len(found) + 1, np.int64)
+    candidates, ious = np.empty(64 + 4 * len(found), np.int64), np.empty(64 + 4 * len(found), np.float64)
+    count = 0
+    for j in range(len(found)):
+        for g in range(len(truth)):
+            iou = _box_iou(found[j], truth[g], crowd[g])
+            if iou >= least:
+                candidates, ious = _put(candidates, ious, count, g, iou)
+                count += 1
+        begins[j + 1] = count
+    return begins, candidates, ious
+
+
+@njit(cache=True, nogil=True)
+def _put(candidates: Integers, ious: Floats, count: int, g: int, iou: float) -> tuple[Integers, Floats]:
+    """Add a candidate, in larger arrays if these are full."""
+    if count == len(candidates):
+        candidates = np.concatenate((candidates, np.empty_like(candidates)))
+        ious = np.concatenate((ious, np.empty_like(ious)))
+    candidates[count], ious[count] = g, iou
+    return candidates, ious
+
+
+@njit(cache=True, nogil=True)
+def _mask_iou(
+    intervals: Intervals, place: Integers, shape: Integers, d: int, g: int, crowd: bool, least: float
+) -> float:
+    """Intersection over union; 0 where boxes and areas rule out that it is ``least``."""
+    cols = min(shape[d, 2], shape[g, 2]) - max(shape[d, 1], shape[g, 1]) + 1
+    if cols <= 0:
+        return 0.0
+    rows = min(shape[d, 4], shape[g, 4]) - max(shape[d, 3], shape[g, 3]) + 1
+    if rows <= 0:
+        return 0.0
+    most = min(min(shape[d, 0], shape[g, 0]), cols * rows)
+    union = shape[d, 0] if crowd else shape[d, 0] + shape[g, 0] - most
+    if most < least * union * SURELY:
+        return 0.0
+    start = max(intervals[0, place[d]], intervals[0, place[g]])
+    both = intersect(
+        intervals,
+        first_after(intervals, place[d], place[d + 1], start),
+        place[d + 1],
+        intervals,
+        first_after(intervals, place[g], place[g + 1], start),
+        place[g + 1],
+    )
+    if both == 0:
+        return 0.0
+    return float(both / (shape[d, 0] if crowd else shape[d, 0] + shape[g, 0] - both))
+
+
+@njit(cache=True, nogil=True)
+def _box_iou(found: Floats, truth: Floats, crowd: bool) -> float:
+    """Intersection over union of two boxes."""
+    wide = min(found[2] + found[0], truth[2] + truth[0]) - max(found[0], truth[0])
+    if wide <= 0:
+        return 0.0
+    tall = min(found[3] + found[1], truth[3] + truth[1]) - max(found[1], truth[1])
+    if tall <= 0:
+        return 0.0
+    both = wide * tall
+    area = found[2] * found[3]
+    return float(both / (area if crowd else area + truth[2] * truth[3] - both))
