@@ -33,8 +33,19 @@ def compare_masks(
     candidates, ious = np.empty(64 + 4 * detections, np.int64), np.empty(64 + 4 * detections, np.float64)
     count = 0
     for j in range(detections):
+        d = truths + j
         for g in range(truths):
-            iou = _mask_iou(intervals, place, shape, truths + j, g, crowd[g], least)
+            # Here and not in a function of its own: nearly all pairs end here, and a call takes longer than the test.
+            cols = min(shape[d, 2], shape[g, 2]) - max(shape[d, 1], shape[g, 1]) + 1
+            if cols <= 0:
+                continue
+            rows = min(shape[d, 4], shape[g, 4]) - max(shape[d, 3], shape[g, 3]) + 1
+            if rows <= 0:
+                continue
+            most = min(min(shape[d, 0], shape[g, 0]), cols * rows)
+            if most < least * (shape[d, 0] if crowd[g] else shape[d, 0] + shape[g, 0] - most) * SURELY:
+                continue
+            iou = _mask_iou(intervals, place, shape, d, g, crowd[g])
             if iou >= least:
                 candidates, ious = _put(candidates, ious, count, g, iou)
                 count += 1
@@ -71,20 +82,8 @@ def _put(candidates: Integers, ious: Floats, count: int, g: int, iou: float) -> 
 
 
 @njit(cache=True, nogil=True)
-def _mask_iou(
-    intervals: Intervals, place: Integers, shape: Integers, d: int, g: int, crowd: bool, least: float
-) -> float:
-    """Intersection over union; 0 where boxes and areas rule out that it is ``least``."""
-    cols = min(shape[d, 2], shape[g, 2]) - max(shape[d, 1], shape[g, 1]) + 1
-    if cols <= 0:
-        return 0.0
-    rows = min(shape[d, 4], shape[g, 4]) - max(shape[d, 3], shape[g, 3]) + 1
-    if rows <= 0:
-        return 0.0
-    most = min(min(shape[d, 0], shape[g, 0]), cols * rows)
-    union = shape[d, 0] if crowd else shape[d, 0] + shape[g, 0] - most
-    if most < least * union * SURELY:
-        return 0.0
+def _mask_iou(intervals: Intervals, place: Integers, shape: Integers, d: int, g: int, crowd: bool) -> float:
+    """Intersection over union of two masks, neither of them empty."""
     start = max(intervals[0, place[d]], intervals[0, place[g]])
     both = intersect(
         intervals,
