@@ -108,10 +108,10 @@ def read_peak_mb() -> float:
 
 def score_ours(tool: str, truth: str, answer: str, cap: int, workers: int) -> float:
     """AP50 by this project."""
-    from overtrace.challenges import itc
+    from overtrace.challenges import itc, itc_files
 
     del tool
-    data_sets, answers = itc.read(Path(truth), Path(answer))
+    data_sets, answers = itc_files.read(Path(truth), Path(answer))
     score = itc.score_answer(data_sets, answers, itc.Profile("benchmark", (1, 10, cap)), workers)
     return score.score
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from overtrace.challenges.deepglobe import city_of, read_footprints, score_footprints
+from overtrace.challenges.deepglobe import city_of, score_footprints
+from overtrace.challenges.footprint_files import read_footprints
 from overtrace.errors import BadAnswer
 from overtrace.scoring.footprints import UTILITIES
 

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from overtrace.challenges import itc
+from overtrace.challenges import itc, itc_files
 from overtrace.errors import BadAnswer
 from tests.support.coco_sets import ask_pycocotools, draw_set
 
@@ -53,9 +53,9 @@ def write_answer(folder, parts, form: str):
 @pytest.mark.parametrize("form", ["json", "json.gz", "zip"])
 def test_the_score_is_the_mean_of_what_pycocotools_says(contest, tmp_path, form):
     folder, parts = contest
-    truth = itc.read_truth(folder / "truth")
+    truth = itc_files.read_truth(folder / "truth")
     assert [data_set.name for data_set in truth] == list(parts)
-    score = itc.score_answer(truth, itc.read_answer(write_answer(tmp_path, parts, form), truth))
+    score = itc.score_answer(truth, itc_files.read_answer(write_answer(tmp_path, parts, form), truth))
     expected = [ask_pycocotools(data, results, "segm", LIMITS).stats for data, results in parts.values()]
     for part, stats in zip(score.data_sets, expected, strict=True):
         np.testing.assert_array_equal(part.numbers, stats)
@@ -78,8 +78,8 @@ def test_the_cap_and_what_it_cuts(tmp_path):
     ]
     (tmp_path / "truth.json").write_text(json.dumps(data))
     (tmp_path / "answer.json").write_text(json.dumps(results))
-    truth = itc.read_truth(tmp_path / "truth.json")
-    answers = itc.read_answer(tmp_path / "answer.json", truth)
+    truth = itc_files.read_truth(tmp_path / "truth.json")
+    answers = itc_files.read_answer(tmp_path / "answer.json", truth)
     (capped,) = itc.score_answer(truth, answers, itc.DEFAULT).data_sets
     assert (capped.objects, capped.detections, capped.detections_cut, capped.objects_beyond_cap) == (150, 150, 50, 50)
     # Recall ends at 100 / 150: 67 of the 101 points are reached, all at a precision of 1.
@@ -151,9 +151,9 @@ def test_what_is_wrong_with_an_answer(tmp_path, answer, said):
     }
     (tmp_path / "truth.json").write_text(json.dumps(data))
     (tmp_path / "answer.json").write_text(answer if isinstance(answer, str) else json.dumps(answer))
-    truth = itc.read_truth(tmp_path / "truth.json")
+    truth = itc_files.read_truth(tmp_path / "truth.json")
     with pytest.raises(BadAnswer, match=said):
-        itc.score_answer(truth, itc.read_answer(tmp_path / "answer.json", truth))
+        itc.score_answer(truth, itc_files.read_answer(tmp_path / "answer.json", truth))
 
 
 @pytest.mark.parametrize(
@@ -167,4 +167,4 @@ def test_files_and_data_sets_are_paired_by_name(contest, tmp_path, names, said):
     for name in names:
         (tmp_path / f"{name}.json").write_text("[]")
     with pytest.raises(BadAnswer, match=said):
-        itc.read_answer(tmp_path, itc.read_truth(contest[0] / "truth"))
+        itc_files.read_answer(tmp_path, itc_files.read_truth(contest[0] / "truth"))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from overtrace.challenges.sceneparsing import ADE20K, CAMVID, pair_files, score_pairs
+from overtrace.challenges.scene_files import pair_files
+from overtrace.challenges.sceneparsing import ADE20K, CAMVID, score_pairs
 from overtrace.errors import BadAnswer
 
 

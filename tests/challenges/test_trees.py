@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from overtrace.challenges.trees import BOX, POINT, read_trees, score_trees
+from overtrace.challenges.tree_files import BOX, POINT, read_trees
+from overtrace.challenges.trees import score_trees
 from overtrace.errors import BadAnswer
 
 

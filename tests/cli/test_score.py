@@ -90,11 +90,11 @@ def test_a_profile_and_a_list_of_images(files):
         (["itc", "--truth", "truth/itc.json", "--answers", "truth/itc.json"], "wanted a list of results"),
         (
             ["itc", "--truth", "truth/itc.json", "--answers", "answer/itc.json", "--profile", "x"],
-            "no profile is called x",
+            "has no profile called x",
         ),
         (
             ["trees", "--truth", "truth/points", "--answers", "answer/points", "--profile", "x"],
-            "no profile is called x",
+            "has no profile called x",
         ),
         (
             ["trees", "--truth", "truth/points", "--answers", "answer/points", "--json", "no/a.json"],

@@ -11,16 +11,17 @@ Source:
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
+from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
 from overtrace.challenges.faults import Fault, refuse
-from overtrace.challenges.submission import Limits, Member, open_answer
+from overtrace.challenges.scene_files import Pair, pair_files
 from overtrace.errors import BadAnswer
+from overtrace.scoring.intervals import multiply
 from overtrace.scoring.pixels import PixelCounts, PixelScore, count_classes, count_pairs, score_pixels
 from overtrace.scoring.png import LabelMap, read_labels
 
@@ -37,6 +38,8 @@ class Labels:
     """Label of the first class; the others follow."""
     unlabelled: int
     """Label of pixels that have no class."""
+    by_mean_iou: bool = False
+    """Mean IoU alone ranks."""
 
     @property
     def allowed(self) -> NDArray[np.bool_]:
@@ -48,17 +51,8 @@ class Labels:
 
 
 ADE20K = Labels("sceneparsing", 150, 1, 0)
-CAMVID = Labels("camvid", 11, 0, 11)
+CAMVID = Labels("camvid", 11, 0, 11, by_mean_iou=True)
 """Brostow et al. 2008, in the 11 classes of SegNet; its mean IoU over the classes is what is quoted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """An image of the truth, and the answer to it."""
-
-    name: str
-    truth: Member
-    answer: Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,46 +66,8 @@ class SceneScore:
 
     @property
     def score(self) -> float:
-        """The mean of pixel accuracy and mean IoU, which ranks."""
-        return self.whole.score
-
-
-def pair_files(truth: Path, answer: Path, limits: Limits | None = None) -> list[Pair]:
-    """The PNGs of truth and answer, by name.
-
-    Raises:
-        BadAnswer: if one has no partner.
-    """
-    true, found = (_by_name(path, limits) for path in (truth, answer))
-    if not true:
-        raise BadAnswer(f"{truth} holds no .png file: wanted one index PNG for each image")
-    faults = [
-        *(
-            Fault(str(answer), f"{name}.png", "it is missing", "answer every image")
-            for name in sorted(true - found.keys())
-        ),
-        *(
-            Fault(str(answer), f"{name}.png", "no image has the name", "leave it out")
-            for name in sorted(found.keys() - true)
-        ),
-    ]
-    if faults:
-        raise refuse(faults)
-    return [Pair(name, true[name], found[name]) for name in sorted(true)]
-
-
-def _by_name(path: Path, limits: Limits | None) -> dict[str, Member]:
-    members: dict[str, Member] = {}
-    for member in open_answer(path, limits):
-        place = PurePosixPath(member.name)
-        if place.suffix.lower() != ".png":
-            continue
-        if place.stem in members:
-            raise BadAnswer(
-                f"{member.shown} and {members[place.stem].shown} have one name: send one PNG for each image"
-            )
-        members[place.stem] = member
-    return members
+        """What ranks: the mean of pixel accuracy and mean IoU, or the latter alone."""
+        return self.whole.mean_iou if self.labels.by_mean_iou else self.whole.score
 
 
 def score_pairs(pairs: Sequence[Pair], labels: Labels = ADE20K, workers: int = 1) -> SceneScore:
@@ -161,3 +117,64 @@ def _count(pair: Pair, labels: Labels, allowed: NDArray[np.bool_]) -> PixelCount
 def _size(labels: LabelMap) -> str:
     height, width = labels.labels.shape
     return f"{width} x {height}"
+
+
+def judge(labels: Labels, question: Question) -> Verdict:
+    """Score the files of an answer."""
+    challenge = next(challenge for challenge in CHALLENGES if challenge.name == labels.protocol)
+    profile = challenge.choose_profile(question)
+    pairs = pair_files(question.truth, question.answers)
+    found = score_pairs(pairs, labels, question.workers)
+    total = reduce(add, found.images)
+    classes: list[Row] = [
+        {
+            "class": labels.first + i,
+            "IoU": float(found.whole.iou[i]),
+            "pixels": int(total.truth[i]),
+            "answered": int(total.answer[i]),
+            "both": int(total.both[i]),
+        }
+        for i in range(labels.classes)
+    ]
+    images: list[Row] = []
+    for name, counts in zip(found.names, found.images, strict=True):
+        alone = score_pixels(counts)
+        images.append(
+            {
+                "image": name,
+                "accuracy": alone.accuracy,
+                "mean IoU of its classes": alone.mean_iou_present,
+                "pixels": counts.labelled,
+            }
+        )
+    parts = {
+        "accuracy": found.whole.accuracy,
+        "mean_iou": found.whole.mean_iou,
+        "mean_iou_present": found.whole.mean_iou_present,
+        "images": len(found.names),
+        "classes": classes,
+    }
+    table = [row for row in classes if row["pixels"]]
+    return Verdict(challenge.name, profile, found.score, parts, table, images, _sample(found))
+
+
+def _sample(found: SceneScore) -> Sample:
+    both, truth, answer = (
+        np.array([getattr(image, name) for image in found.images]) for name in ("both", "truth", "answer")
+    )
+
+    def settle(times: NDArray[np.int64]) -> NDArray[np.float64]:
+        sums = [multiply(times, counts).astype(np.int64) for counts in (both, truth, answer)]
+        wholes = [score_pixels(PixelCounts(b, t, a, int(t.sum()))) for b, t, a in zip(*sums, strict=True)]
+        return np.array([[whole.mean_iou if found.labels.by_mean_iou else whole.score] for whole in wholes])
+
+    return Sample(found.names, (found.labels.protocol,), np.zeros(len(found.names), np.int64), settle)
+
+
+CHALLENGES = tuple(
+    Challenge(labels.protocol, source, (labels.protocol,), partial(judge, labels))
+    for labels, source in (
+        (ADE20K, "https://github.com/CSAILVision/sceneparsing"),
+        (CAMVID, "https://doi.org/10.1016/j.patrec.2008.04.005"),
+    )
+)

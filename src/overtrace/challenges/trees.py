@@ -1,10 +1,5 @@
 """Trees as points or as boxes, as urban forestry and the NEON benchmark score them.
 
-A file has a row for each tree: ``x,y`` of a point, or ``xmin,ymin,xmax,ymax`` of a box; columns are found by name, and
-others are left out. Either there is one file for each image, ``NAME.csv``, or one file for all with the column
-``image`` (or ``image_path``); boxes may also be Pascal VOC, ``NAME.xml``. An image of the list without a file has no
-tree.
-
 Source:
     Points: Ventura et al., Individual tree detection in large-scale urban environments using high-resolution
     multispectral imagery, IJAEOG 130:103848, 2024: optimal one-to-one assignment within 6 m, sums over the set.
@@ -12,38 +7,23 @@ Source:
     doi:10.1371/journal.pcbi.1009180 (NeonTreeEvaluation): optimal assignment, IoU of 0.4.
 """
 
-import csv
-import io
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from xml.etree import ElementTree
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
 from overtrace.challenges.faults import Fault, refuse
-from overtrace.challenges.submission import Limits, Member, open_answer
+from overtrace.challenges.id_lists import read_ids
+from overtrace.challenges.tree_files import POINT, Trees, read_trees
 from overtrace.errors import BadAnswer
+from overtrace.scoring.intervals import multiply
 from overtrace.scoring.matching import Matches, match_boxes, match_points
 
-POINT, BOX = ("x", "y"), ("xmin", "ymin", "xmax", "ymax")
-IMAGE_COLUMNS = ("image", "image_path", "image_id", "filename")
 REACH_M = 6.0
 LEAST_IOU = 0.4
-MOST_FAULTS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Trees:
-    """The trees of a set of images."""
-
-    shown: str
-    columns: tuple[str, ...]
-    """POINT or BOX."""
-    images: dict[str, NDArray[np.float64]]
-    """(n, 2) or (n, 4) in pixels, by the name of the image without its extension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,97 +39,6 @@ class TreeScore:
     def score(self) -> float:
         """F1 over the set, which ranks."""
         return self.whole.f1
-
-
-def read_trees(path: Path, limits: Limits | None = None) -> Trees:
-    """The trees of a file, a folder or an archive.
-
-    Raises:
-        BadAnswer: that names the first fault, and says how many more there are.
-    """
-    images: dict[str, list[tuple[float, ...]]] = {}
-    kinds: set[tuple[str, ...]] = set()
-    faults: list[Fault] = []
-    for member in open_answer(path, limits):
-        suffix = PurePosixPath(member.name).suffix.lower()
-        if suffix == ".csv":
-            _read_table(member, images, kinds, faults)
-        elif suffix == ".xml":
-            _read_voc(member, images, kinds, faults)
-    if faults:
-        raise refuse(faults)
-    if not kinds:
-        raise BadAnswer(f"{path} holds no trees: wanted .csv files with x,y or xmin,ymin,xmax,ymax")
-    if len(kinds) > 1:
-        raise BadAnswer(f"{path} holds points and boxes: send the one or the other")
-    (columns,) = kinds
-    arrays = {name: np.array(rows, np.float64).reshape(-1, len(columns)) for name, rows in images.items()}
-    return Trees(str(path), columns, arrays)
-
-
-def _read_table(
-    member: Member, images: dict[str, list[tuple[float, ...]]], kinds: set[tuple[str, ...]], faults: list[Fault]
-) -> None:
-    try:
-        reader = csv.DictReader(io.StringIO(member.read().decode("utf-8-sig"), newline=""))
-        header = [name.strip() for name in reader.fieldnames or ()]
-    except (UnicodeDecodeError, csv.Error) as error:
-        faults.append(Fault(member.shown, "", str(error), "wanted a CSV file"))
-        return
-    columns = next((kind for kind in (BOX, POINT) if set(kind) <= set(header)), None)
-    if columns is None:
-        wanted = "wanted the columns x,y or xmin,ymin,xmax,ymax"
-        faults.append(Fault(member.shown, "line 1", f"found {','.join(header)[:60]!r}", wanted))
-        return
-    reader.fieldnames = header
-    kinds.add(columns)
-    by = next((name for name in IMAGE_COLUMNS if name in header), None)
-    if by is None:
-        images.setdefault(PurePosixPath(member.name).stem, [])
-    try:
-        for row in reader:
-            if len(faults) >= MOST_FAULTS:
-                return
-            name = PurePosixPath(member.name).stem if by is None else PurePosixPath(row[by] or "").stem
-            numbers = tuple(_number(row[column]) for column in columns)
-            if not all(map(math.isfinite, numbers)):
-                found = f"found {','.join(str(row[column]) for column in columns)[:60]!r}"
-                faults.append(Fault(member.shown, f"line {reader.line_num}", found, "wanted numbers"))
-            elif columns == BOX and not (numbers[0] <= numbers[2] and numbers[1] <= numbers[3]):
-                faults.append(
-                    Fault(member.shown, f"line {reader.line_num}", f"found the box {numbers}", "wanted left <= right")
-                )
-            else:
-                images.setdefault(name, []).append(numbers)
-    except csv.Error as error:
-        faults.append(Fault(member.shown, f"line {reader.line_num}", str(error), "wanted a CSV file"))
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text or "")
-    except ValueError:
-        return math.nan
-
-
-def _read_voc(
-    member: Member, images: dict[str, list[tuple[float, ...]]], kinds: set[tuple[str, ...]], faults: list[Fault]
-) -> None:
-    data = member.read()
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        faults.append(Fault(member.shown, "", "it declares a document type", "wanted plain Pascal VOC"))
-        return
-    try:
-        boxes = ElementTree.fromstring(data).iter("bndbox")
-        rows = [tuple(_number(box.findtext(side)) for side in BOX) for box in boxes]
-    except ElementTree.ParseError as error:
-        faults.append(Fault(member.shown, "", f"no XML: {error}", "wanted Pascal VOC"))
-        return
-    if not all(math.isfinite(number) for row in rows for number in row):
-        faults.append(Fault(member.shown, "", "a bndbox lacks a side", "wanted xmin, ymin, xmax, ymax"))
-        return
-    kinds.add(BOX)
-    images.setdefault(PurePosixPath(member.name).stem, []).extend(rows)
 
 
 def score_trees(
@@ -193,3 +82,44 @@ def score_trees(
 
 def _kind(trees: Trees) -> str:
     return "points" if trees.columns == POINT else "boxes"
+
+
+def judge(question: Question) -> Verdict:
+    """Score the files of an answer."""
+    profile = TREES.choose_profile(question)
+    ids = None if question.ids is None else read_ids(question.ids)
+    truth, answer = read_trees(question.truth), read_trees(question.answers)
+    found = score_trees(truth, answer, question.pixel_size_m, ids)
+    whole = found.whole
+    row: Row = {
+        "precision": whole.precision,
+        "recall": whole.recall,
+        "F1": whole.f1,
+        "trees": whole.true,
+        "answered": whole.found,
+        "hits": whole.hits,
+    }
+    if found.columns == POINT:
+        row["RMSE, m"] = whole.rmse
+    images: list[Row] = [
+        {"image": name, "trees": counts.true, "answered": counts.found, "hits": counts.hits}
+        for name, counts in zip(found.names, found.images, strict=True)
+    ]
+    rule = f"points within {REACH_M:g} m" if found.columns == POINT else f"boxes at IoU {LEAST_IOU:g}"
+    parts: dict[str, Any] = {**row, "rule": rule, "images": len(found.names)}
+    if found.columns == POINT and not whole.hits:
+        parts["RMSE, m"] = None
+    return Verdict(TREES.name, profile, found.score, parts, [row], images, _sample(found))
+
+
+def _sample(found: TreeScore) -> Sample:
+    hits, pooled = np.array([(image.hits, image.found + image.true) for image in found.images]).T
+
+    def settle(times: NDArray[np.int64]) -> NDArray[np.float64]:
+        return (2 * multiply(times, hits) / np.maximum(multiply(times, pooled), 1))[:, None]
+
+    return Sample(found.names, (TREES.name,), np.zeros(len(found.names), np.int64), settle)
+
+
+TREES = Challenge("trees", "https://doi.org/10.1016/j.jag.2024.103848", ("trees",), judge)
+CHALLENGES = (TREES,)

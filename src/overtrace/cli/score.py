@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from overtrace.challenges.verdict import Row, Verdict
+    from overtrace.challenges.challenge import Row, Verdict
 
 MOST_ROWS = 40
 
@@ -29,7 +29,8 @@ def score(
     """Score an answer by the official rule of its field."""
     import os
 
-    from overtrace.challenges.verdict import Question, score_files
+    from overtrace.challenges.challenge import Question
+    from overtrace.challenges.protocols import score_files
 
     question = Question(truth, answers, profile, ids, pixel_size, workers or os.cpu_count() or 1)
     verdict = score_files(protocol, question)

@@ -105,6 +105,67 @@ def _draw(
                     scores[t, r, a, m] = score[kept[reached[r]]] if r < levels else 0.0
 
 
+def resample_ap(counts: Counts, times: NDArray[np.int64], threshold: int = 0) -> NDArray[np.float64]:
+    """Average precision of each choice of images, all areas, at the largest number of detections.
+
+    Args:
+        counts: of all images.
+        times: (r, i) how often each of r choices holds each image.
+        threshold: index into ``rule.thresholds``.
+    Returns:
+        (r,), -1 where nothing is to be found. An image that is held twice counts as two images that are alike, whose
+        detections are next to each other among those of equal score.
+    """
+    objects = times @ counts.objects[:, :, 0].T
+    curves = np.full((len(times), len(counts.categories), len(RECALLS)), ABSENT)
+    ends = np.searchsorted(counts.category, np.arange(len(counts.categories) + 1))
+    for k in range(len(counts.categories)):
+        part = slice(ends[k], ends[k + 1])
+        order = np.argsort(-counts.score[part], kind="stable") + ends[k]
+        order = order[counts.outcome[0, threshold, order] != IGNORED]
+        hit = counts.outcome[0, threshold, order] == HIT
+        _redraw(hit, counts.image[order], times, objects[:, k], RECALLS, curves[:, k])
+    found = curves > ABSENT
+    sums, sizes = np.where(found, curves, 0).sum(axis=(1, 2)), found.sum(axis=(1, 2))
+    return np.where(sizes > 0, sums / np.maximum(sizes, 1), ABSENT)
+
+
+@njit(cache=True, nogil=True)
+def _redraw(
+    hit: NDArray[np.bool_],
+    image: NDArray[np.int64],
+    times: NDArray[np.int64],
+    objects: NDArray[np.int64],
+    recalls: NDArray[np.float64],
+    curves: NDArray[np.float64],
+) -> None:
+    """Only hits can raise the curve, so precision is noted there alone."""
+    tiny = np.spacing(1.0)
+    precision, reached = np.empty(len(hit), np.float64), np.empty(len(hit), np.float64)
+    for r in range(len(times)):
+        if objects[r] == 0:
+            continue
+        hits, misses, count = 0, 0, 0
+        for i in range(len(hit)):
+            number = times[r, image[i]]
+            if not hit[i]:
+                misses += number
+            elif number:
+                hits += number
+                precision[count] = hits / (float(misses + hits) + tiny)
+                reached[count] = hits / objects[r]
+                count += 1
+        best, level = 0.0, len(recalls) - 1
+        for i in range(count - 1, -1, -1):
+            while level >= 0 and recalls[level] > reached[i]:
+                curves[r, level] = best
+                level -= 1
+            best = max(best, precision[i])
+        while level >= 0:
+            curves[r, level] = best
+            level -= 1
+
+
 def summarise(curves: Curves, counts: Counts) -> NDArray[np.float64]:
     """The twelve numbers: AP, AP50, AP75, AP by area (3), AR by number of detections (3), AR by area (3).
 

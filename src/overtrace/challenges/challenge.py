@@ -1,0 +1,96 @@
+"""What all protocols have in common: a question in, a verdict out that can be printed, kept and compared."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overtrace import __version__
+from overtrace.errors import BadOption
+
+Row = dict[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is scored, and how."""
+
+    truth: Path
+    answers: Path
+    profile: str = ""
+    """Empty for that of the protocol."""
+    ids: Path | None = None
+    """A list of the images that count."""
+    pixel_size_m: float = 1.0
+    """Metres in a unit of the coordinates of trees."""
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is kept of each image, so that any choice of images can be scored again without matching anew."""
+
+    images: tuple[str, ...]
+    """(i,) names, which two answers must share to be compared."""
+    parts: tuple[str, ...]
+    """(p,) data sets or cities; one where a set is not divided."""
+    part: NDArray[np.int64]
+    """(i,) index of the part of each image."""
+    settle: Callable[[NDArray[np.int64]], NDArray[np.float64]]
+    """From (r, i), how often each of r choices holds each image, to (r, p), the score of each part; their mean is the
+    score.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A score and what it is made of."""
+
+    protocol: str
+    profile: str
+    score: float
+    """Higher is better; at full precision."""
+    parts: dict[str, Any]
+    """By the protocol; for JSON."""
+    table: Sequence[Row]
+    """The parts that one reads first: data sets, cities, classes."""
+    images: Sequence[Row]
+    """One row an image."""
+    sample: Sample
+    """For comparing this answer with others."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What is written to a file."""
+        return {
+            "protocol": self.protocol,
+            "profile": self.profile,
+            "scorer": {"name": "overtrace", "version": __version__},
+            "score": self.score,
+            "parts": self.parts,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A protocol: the files that it reads, and the rule that it scores them by."""
+
+    name: str
+    source: str
+    """Where the rule is written."""
+    profiles: tuple[str, ...]
+    """Named variants of the rule; the first is taken unless told otherwise."""
+    score: Callable[[Question], Verdict]
+
+    def choose_profile(self, question: Question) -> str:
+        """The profile that a question asks for.
+
+        Raises:
+            BadOption: if there is none of that name.
+        """
+        name = question.profile or self.profiles[0]
+        if name not in self.profiles:
+            raise BadOption(f"{self.name} has no profile called {name}: use one of {', '.join(self.profiles)}")
+        return name
