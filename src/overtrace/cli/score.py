@@ -35,14 +35,14 @@ def score(
     question = Question(truth, answers, profile, ids, pixel_size, workers or os.cpu_count() or 1)
     verdict = score_files(protocol, question)
     if json_file is not None:
-        _write(json_file, json.dumps(verdict.as_json(), indent=1) + "\n")
+        write(json_file, json.dumps(verdict.as_json(), indent=1) + "\n")
     if per_image is not None:
-        _write(per_image, _as_csv(verdict.images))
+        write(per_image, _as_csv(verdict.images))
     _print(verdict)
 
 
-def _write(path: Path, text: str) -> None:
-    """Aside, then renamed."""
+def write(path: Path, text: str) -> None:
+    """Write a file aside, then rename it."""
     from overtrace.raster.aside import open_aside
 
     aside = open_aside(path)
@@ -60,16 +60,9 @@ def _as_csv(rows: "Sequence[Row]") -> str:
 
 
 def _print(verdict: "Verdict") -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from overtrace.cli.tables import format_table
 
-    table = Table(box=None, pad_edge=False)
-    for name in verdict.table[0] if verdict.table else ():
-        table.add_column(name, justify="left" if isinstance(verdict.table[0][name], str) else "right")
-    for row in verdict.table[:MOST_ROWS]:
-        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
-    console = Console()
-    console.print(table)
+    typer.echo(format_table(verdict.table[:MOST_ROWS]))
     if len(verdict.table) > MOST_ROWS:
         typer.echo(f"and {len(verdict.table) - MOST_ROWS} more: --json FILE has them all")
     typer.echo(f"{verdict.protocol} ({verdict.profile}): {verdict.score!r}")
