@@ -26,6 +26,9 @@ def compare(
     """Say which of several answers are better than others beyond chance."""
     import os
 
+    from overtrace.cli.quick import leave, load_kernels
+
+    load_kernels(protocol)
     from overtrace.challenges.challenge import Question
     from overtrace.challenges.compare import compare_files
     from overtrace.cli.score import write
@@ -35,6 +38,7 @@ def compare(
     if json_file is not None:
         write(json_file, json.dumps(comparison.as_json(), indent=1) + "\n")
     _print(comparison)
+    leave()
 
 
 def _print(comparison: "Comparison") -> None:

@@ -29,6 +29,9 @@ def score(
     """Score an answer by the official rule of its field."""
     import os
 
+    from overtrace.cli.quick import leave, load_kernels
+
+    load_kernels(protocol)
     from overtrace.challenges.challenge import Question
     from overtrace.challenges.protocols import score_files
 
@@ -39,6 +42,7 @@ def score(
     if per_image is not None:
         write(per_image, _as_csv(verdict.images))
     _print(verdict)
+    leave()
 
 
 def write(path: Path, text: str) -> None:
