@@ -32,13 +32,14 @@ from overtrace.scoring.annotations import (
 )
 from overtrace.scoring.masks import FINE, measure, read_mask
 from overtrace.scoring.overlaps import compare_boxes, compare_masks
-from overtrace.scoring.text import Text
+from overtrace.scoring.text import ONE, Text
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
 """All, small, medium, large; both bounds belong to the range."""
 MAX_DETECTIONS = (1, 10, 100)
 MISS, HIT, IGNORED = 0, 1, 2
+NONE = np.uint64(2**64 - 1)
 Fault = tuple[int, int, int]
 """1 for an answer and 0 for truth, row, and what is wrong."""
 
@@ -284,7 +285,7 @@ def _count_groups(
 @njit(cache=True, nogil=True)
 def _match(
     begins: NDArray[np.int64],
-    candidates: NDArray[np.int64],
+    candidates: NDArray[np.uint64],
     ious: NDArray[np.float64],
     ignore: NDArray[np.uint8],
     crowd: NDArray[np.bool_],
@@ -300,24 +301,30 @@ def _match(
     An object whose id is 0 is taken but never a hit: pycocotools keeps the id of the match, and reads 0 as none.
     """
     taken = np.zeros(len(ignore), np.uint8)
+    least = min(threshold, 1 - 1e-10)
+    c = np.uint64(0)
     for j in range(len(outcome)):
-        match = -1
-        for ignored in range(2):
-            best = min(threshold, 1 - 1e-10)
-            for c in range(begins[j], begins[j + 1]):
-                g = candidates[c]
-                if ignore[g] != ignored or (taken[g] and not crowd[g]) or ious[c] < best:
-                    continue
-                best = ious[c]
-                match = g
-            if match >= 0:
-                break
-        outside = sizes[j] < low or sizes[j] > high
-        if match >= 0:
+        best, match = least, NONE
+        spare_best, spare = least, NONE
+        end = np.uint64(begins[j + 1])
+        while c < end:
+            g, iou = candidates[c], ious[c]
+            c += ONE
+            if taken[g] and not crowd[g]:
+                continue
+            if ignore[g]:
+                if iou >= spare_best:
+                    spare_best, spare = iou, g
+            elif iou >= best:
+                best, match = iou, g
+        if match == NONE:
+            match = spare
+        if match != NONE:
             taken[match] = 1
-        if match >= 0 and ignore[match]:
-            outcome[j] = IGNORED
-        elif match >= 0 and not nameless[match]:
-            outcome[j] = HIT
-        else:
-            outcome[j] = IGNORED if outside else MISS
+            if ignore[match]:
+                outcome[j] = IGNORED
+                continue
+            if not nameless[match]:
+                outcome[j] = HIT
+                continue
+        outcome[j] = IGNORED if sizes[j] < low or sizes[j] > high else MISS

@@ -10,13 +10,15 @@ SURELY = 0.999999
 """A bound below the threshold by this factor rules a pair out, however its quotient is rounded."""
 
 Integers = NDArray[np.int64]
+Places = NDArray[np.uint64]
+"""Without sign, so that they need not be tested when they are used."""
 Floats = NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True)
 def compare_masks(
     intervals: Intervals, place: Integers, shape: Integers, truths: int, crowd: NDArray[np.bool_], least: float
-) -> tuple[Integers, Integers, Floats]:
+) -> tuple[Integers, Places, Floats]:
     """Compare masks, of which the first ``truths`` are objects and the others detections.
 
     Args:
@@ -30,20 +32,21 @@ def compare_masks(
     """
     detections = len(shape) - truths
     begins = np.zeros(detections + 1, np.int64)
-    candidates, ious = np.empty(64 + 4 * detections, np.int64), np.empty(64 + 4 * detections, np.float64)
+    candidates, ious = np.empty(64 + 4 * detections, np.uint64), np.empty(64 + 4 * detections, np.float64)
     count = 0
+    columns = np.ascontiguousarray(shape.T)
+    areas, lefts, rights, tops, bottoms = columns[0], columns[1], columns[2], columns[3], columns[4]
     for j in range(detections):
         d = truths + j
-        for g in range(truths):
+        area, left, right, top, bottom = shape[d, 0], shape[d, 1], shape[d, 2], shape[d, 3], shape[d, 4]
+        for g in range(np.uint64(truths)):
             # Here and not in a function of its own: nearly all pairs end here, and a call takes longer than the test.
-            cols = min(shape[d, 2], shape[g, 2]) - max(shape[d, 1], shape[g, 1]) + 1
-            if cols <= 0:
+            if lefts[g] > right or rights[g] < left or tops[g] > bottom or bottoms[g] < top:
                 continue
-            rows = min(shape[d, 4], shape[g, 4]) - max(shape[d, 3], shape[g, 3]) + 1
-            if rows <= 0:
-                continue
-            most = min(min(shape[d, 0], shape[g, 0]), cols * rows)
-            if most < least * (shape[d, 0] if crowd[g] else shape[d, 0] + shape[g, 0] - most) * SURELY:
+            cols = min(right, rights[g]) - max(left, lefts[g]) + 1
+            rows = min(bottom, bottoms[g]) - max(top, tops[g]) + 1
+            most = min(min(area, areas[g]), cols * rows)
+            if most < least * (area if crowd[g] else area + areas[g] - most) * SURELY:
                 continue
             iou = _mask_iou(intervals, place, shape, d, g, crowd[g])
             if iou >= least:
@@ -56,10 +59,10 @@ def compare_masks(
 @njit(cache=True, nogil=True)
 def compare_boxes(
     truth: Floats, found: Floats, crowd: NDArray[np.bool_], least: float
-) -> tuple[Integers, Integers, Floats]:
+) -> tuple[Integers, Places, Floats]:
     """Compare boxes, (n, 4) of left, top, width and height; the answer is that of ``compare_masks``."""
     begins = np.zeros(len(found) + 1, np.int64)
-    candidates, ious = np.empty(64 + 4 * len(found), np.int64), np.empty(64 + 4 * len(found), np.float64)
+    candidates, ious = np.empty(64 + 4 * len(found), np.uint64), np.empty(64 + 4 * len(found), np.float64)
     count = 0
     for j in range(len(found)):
         for g in range(len(truth)):
@@ -72,7 +75,7 @@ def compare_boxes(
 
 
 @njit(cache=True, nogil=True)
-def _put(candidates: Integers, ious: Floats, count: int, g: int, iou: float) -> tuple[Integers, Floats]:
+def _put(candidates: Places, ious: Floats, count: int, g: int, iou: float) -> tuple[Places, Floats]:
     """Add a candidate, in larger arrays if these are full."""
     if count == len(candidates):
         candidates = np.concatenate((candidates, np.empty_like(candidates)))
