@@ -17,8 +17,11 @@ class Pair:
     answer: Member
 
 
-def pair_files(truth: Path, answer: Path, limits: Limits | None = None) -> list[Pair]:
+def pair_files(truth: Path, answer: Path, limits: Limits | None = None, *, lenient: bool = False) -> list[Pair]:
     """The PNGs of truth and answer, by name.
+
+    Args:
+        lenient: files without a partner are left out.
 
     Raises:
         BadAnswer: if one has no partner.
@@ -36,9 +39,9 @@ def pair_files(truth: Path, answer: Path, limits: Limits | None = None) -> list[
             for name in sorted(found.keys() - true)
         ),
     ]
-    if faults:
+    if faults and not lenient:
         raise refuse(faults)
-    return [Pair(name, true[name], found[name]) for name in sorted(true)]
+    return [Pair(name, true[name], found[name]) for name in sorted(true.keys() & found.keys())]
 
 
 def _by_name(path: Path, limits: Limits | None) -> dict[str, Member]:

@@ -13,19 +13,30 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
+from overtrace.challenges.devkit import count_like_devkit
 from overtrace.challenges.faults import Fault, refuse
 from overtrace.challenges.scene_files import Pair, pair_files
 from overtrace.errors import BadAnswer
 from overtrace.scoring.intervals import multiply
-from overtrace.scoring.pixels import PixelCounts, PixelScore, count_classes, count_pairs, score_pixels
+from overtrace.scoring.pixels import (
+    PixelCounts,
+    PixelScore,
+    count_classes,
+    count_pairs,
+    score_like_devkit,
+    score_like_mit_semseg,
+    score_pixels,
+)
 from overtrace.scoring.png import LabelMap, read_labels
 
 MOST_FAULTS = 1000
+DEVKIT = "devkit-matlab"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +130,19 @@ def _size(labels: LabelMap) -> str:
     return f"{width} x {height}"
 
 
+def score_pairs_like_devkit(pairs: Sequence[Pair], labels: Labels = ADE20K, workers: int = 1) -> SceneScore:
+    """Score an answer as the MATLAB kit does, with what it lets pass."""
+    kept, images = count_like_devkit(pairs, labels.classes, workers)
+    return SceneScore(labels, tuple(pair.name for pair in kept), tuple(images), score_like_devkit(images))
+
+
 def judge(labels: Labels, question: Question) -> Verdict:
     """Score the files of an answer."""
     challenge = next(challenge for challenge in CHALLENGES if challenge.name == labels.protocol)
     profile = challenge.choose_profile(question)
-    pairs = pair_files(question.truth, question.answers)
-    found = score_pairs(pairs, labels, question.workers)
+    lenient = profile == DEVKIT
+    pairs = pair_files(question.truth, question.answers, lenient=lenient)
+    found = (score_pairs_like_devkit if lenient else score_pairs)(pairs, labels, question.workers)
     total = reduce(add, found.images)
     classes: list[Row] = [
         {
@@ -147,13 +165,16 @@ def judge(labels: Labels, question: Question) -> Verdict:
                 "pixels": counts.labelled,
             }
         )
-    parts = {
+    parts: dict[str, Any] = {
         "accuracy": found.whole.accuracy,
         "mean_iou": found.whole.mean_iou,
         "mean_iou_present": found.whole.mean_iou_present,
         "images": len(found.names),
         "classes": classes,
     }
+    if labels is ADE20K:
+        accuracy, mean_iou = score_like_mit_semseg(found.images)
+        parts["mit_semseg"] = {"accuracy": accuracy, "mean_iou": mean_iou, "score": (accuracy + mean_iou) / 2}
     table = [row for row in classes if row["pixels"]]
     return Verdict(challenge.name, profile, found.score, parts, table, images, _sample(found))
 
@@ -172,9 +193,9 @@ def _sample(found: SceneScore) -> Sample:
 
 
 CHALLENGES = tuple(
-    Challenge(labels.protocol, source, (labels.protocol,), partial(judge, labels))
-    for labels, source in (
-        (ADE20K, "https://github.com/CSAILVision/sceneparsing"),
-        (CAMVID, "https://doi.org/10.1016/j.patrec.2008.04.005"),
+    Challenge(labels.protocol, source, profiles, partial(judge, labels))
+    for labels, source, profiles in (
+        (ADE20K, "https://github.com/CSAILVision/sceneparsing", ("sceneparsing", DEVKIT)),
+        (CAMVID, "https://doi.org/10.1016/j.patrec.2008.04.005", ("camvid",)),
     )
 )

@@ -1,6 +1,9 @@
 """Pixels of each class: counted image by image, summed over the set, divided once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Self
 
 import numpy as np
@@ -108,6 +111,33 @@ def _count(
         pairs[truth[p], answer[p]] += 1
 
 
+def score_like_devkit(images: Sequence[PixelCounts]) -> PixelScore:
+    """Settle a set to the last bit as the MATLAB kit does: ``sum(intersection, 2) ./ sum(eps + union, 2)``.
+
+    Source:
+        github.com/CSAILVision/sceneparsing, demoEvaluation.m
+    """
+    total = reduce(add, images)
+    eps = np.finfo(np.float64).eps
+    union = np.zeros(len(total.both))
+    for image in images:
+        union += eps + (image.truth + image.answer - image.both)
+    return _settle(total, total.both / union)
+
+
+def score_like_mit_semseg(images: Sequence[PixelCounts]) -> tuple[float, float]:
+    """Pixel accuracy and mean IoU as the PyTorch kit prints them, with its 1e-10 where it divides.
+
+    Source:
+        github.com/CSAILVision/semantic-segmentation-pytorch, mit_semseg/utils.py (accuracy, intersectionAndUnion) and
+        eval.py
+    """
+    total = reduce(add, images)
+    iou = total.both / (total.truth + total.answer - total.both + 1e-10)
+    accuracy = sum(image.both.sum() / (image.labelled + 1e-10) * image.labelled for image in images)
+    return float(accuracy / total.labelled) if total.labelled else 0.0, float(iou.mean())
+
+
 def score_pixels(counts: PixelCounts) -> PixelScore:
     """Settle a set.
 
@@ -117,8 +147,11 @@ def score_pixels(counts: PixelCounts) -> PixelScore:
         last bit of a class whose union is a single pixel, and is left out.
     """
     union = counts.truth + counts.answer - counts.both
-    present = union > 0
-    iou = np.divide(counts.both, union, out=np.zeros(len(union)), where=present)
+    return _settle(counts, np.divide(counts.both, union, out=np.zeros(len(union)), where=union > 0))
+
+
+def _settle(counts: PixelCounts, iou: NDArray[np.float64]) -> PixelScore:
+    present = counts.truth + counts.answer > 0
     accuracy = counts.both.sum() / counts.labelled if counts.labelled else 0.0
     mean_iou = float(iou.mean())
     return PixelScore(
