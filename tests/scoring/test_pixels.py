@@ -3,11 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overtrace.scoring.pixels import PixelCounts, count_classes, count_pairs, score_pixels
+from overtrace.scoring.pixels import ANYWHERE, PixelCounts, count_classes, count_labels, count_pairs, score_pixels
 
 
 def count_pixels(truth: np.ndarray, answer: np.ndarray, classes: int) -> PixelCounts:
-    return count_classes(count_pairs(truth, answer), classes)
+    return count_classes(count_labels(truth, answer, classes), classes)
 
 
 def ask_the_kit(pairs: list[tuple[np.ndarray, np.ndarray]], classes: int) -> tuple[float, float]:
@@ -69,7 +69,7 @@ def test_counts_worked_by_hand():
 
 def test_classes_may_begin_at_0():
     truth = np.array([[0, 1, 2, 11]], np.uint8)
-    counts = count_classes(count_pairs(truth, np.array([[0, 2, 11, 1]], np.uint8)), classes=3, first=0)
+    counts = count_classes(count_labels(truth, np.array([[0, 2, 11, 1]], np.uint8), 3, first=0), classes=3, first=0)
     np.testing.assert_array_equal(counts.both, [1, 0, 0])
     np.testing.assert_array_equal(counts.truth, [1, 1, 1])
     np.testing.assert_array_equal(counts.answer, [1, 0, 1])
@@ -81,6 +81,20 @@ def test_pairs_are_those_of_a_plain_count(seed, width):
     truth, answer = (np.repeat(rng.integers(0, 256, (3, 9), dtype=np.uint8), width, axis=1) for _ in range(2))
     expected = np.bincount(truth.ravel().astype(int) * 256 + answer.ravel(), minlength=2**16).reshape(256, 256)
     np.testing.assert_array_equal(count_pairs(truth, answer), expected)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(0, 3))
+def test_labels_are_those_of_the_pairs(seed, width, first):
+    rng = np.random.default_rng(seed)
+    truth, answer = (np.repeat(rng.integers(0, 9, (3, 9), dtype=np.uint8), width, axis=1) for _ in range(2))
+    sums, pairs = count_labels(truth, answer, 5, first), count_pairs(truth, answer)
+    own = slice(first, first + 5)
+    np.testing.assert_array_equal(sums[ANYWHERE], pairs.sum(axis=0))
+    counts = count_classes(sums, 5, first)
+    np.testing.assert_array_equal(counts.truth, pairs[own].sum(axis=1))
+    np.testing.assert_array_equal(counts.answer, pairs[own, own].sum(axis=0))
+    np.testing.assert_array_equal(counts.both, np.diagonal(pairs)[own])
+    assert counts.labelled == pairs[own].sum()
 
 
 def test_a_class_that_is_absent_counts_as_nothing():

@@ -20,7 +20,7 @@ from PIL import Image
 from overtrace.challenges.scene_files import Pair
 from overtrace.errors import BadAnswer
 from overtrace.scoring.imresize import resize_bicubic
-from overtrace.scoring.pixels import PixelCounts, count_classes, count_pairs
+from overtrace.scoring.pixels import ANSWER, PixelCounts, count_classes, count_labels
 from overtrace.scoring.png import read_labels
 
 
@@ -53,11 +53,9 @@ def _count(pair: Pair, classes: int) -> PixelCounts | None:
         return None
     if answer.shape != truth.shape:
         answer = resize_bicubic(answer, *truth.shape)
-    pairs = count_pairs(truth, np.minimum(answer, 255).astype(np.uint8))
-    counts = count_classes(pairs, classes)
-    beyond = pairs[1 : classes + 1, classes + 1 :].sum()
-    counts.answer[-1] += beyond
-    return counts
+    sums = count_labels(truth, np.minimum(answer, 255).astype(np.uint8), classes)
+    sums[ANSWER, classes] += sums[ANSWER, classes + 1 :].sum()
+    return count_classes(sums, classes)
 
 
 def _read_any(pair: Pair) -> NDArray[np.uint8] | None:

@@ -25,10 +25,11 @@ from overtrace.challenges.scene_files import Pair, pair_files
 from overtrace.errors import BadAnswer
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.pixels import (
+    ANYWHERE,
     PixelCounts,
     PixelScore,
     count_classes,
-    count_pairs,
+    count_labels,
     score_like_devkit,
     score_like_mit_semseg,
     score_pixels,
@@ -115,14 +116,14 @@ def _count(pair: Pair, labels: Labels, allowed: NDArray[np.bool_]) -> PixelCount
         return Fault(
             pair.answer.shown, "", f"found {_size(answer)}", f"the image is {_size(true)} pixels (width x height)"
         )
-    counts = count_pairs(true.labels, answer.labels)
-    strange = np.flatnonzero(counts.sum(axis=0)[~allowed])
+    sums = count_labels(true.labels, answer.labels, labels.classes, labels.first)
+    strange = np.flatnonzero(sums[ANYWHERE][~allowed])
     if len(strange):
         value = int(np.flatnonzero(~allowed)[strange[0]])
         last = labels.first + labels.classes - 1
         wanted = f"wanted {labels.first} to {last}, or {labels.unlabelled} for no class"
         return Fault(pair.answer.shown, "", f"found the label {value}", wanted)
-    return count_classes(counts, labels.classes, labels.first)
+    return count_classes(sums, labels.classes, labels.first)
 
 
 def _size(labels: LabelMap) -> str:

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+TRUTH, ANSWER, BOTH, ANYWHERE = range(4)
+"""Rows of counts of labels: in truth, in the answer where truth has a class, in both, in the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,38 @@ class PixelScore:
     """Mean of accuracy and mean IoU."""
 
 
+def count_labels(
+    truth: NDArray[np.uint8], answer: NDArray[np.uint8], classes: int, first: int = 1
+) -> NDArray[np.int64]:
+    """Pixels of each label in one image: (4, 256), the rows TRUTH, ANSWER, BOTH and ANYWHERE.
+
+    Where truth is not of a class, the answer counts only for the last of them.
+
+    Args:
+        truth: (H, W).
+        answer: (H, W).
+        classes: how many there are.
+        first: label of the first.
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    sums = np.zeros((4, 256), np.int64)
+    labelled = np.zeros(256, np.bool_)
+    labelled[first : first + classes] = True
+    _count_labels(*_flatten(truth, answer), labelled, sums)
+    return sums
+
+
+def count_classes(sums: NDArray[np.int64], classes: int, first: int = 1) -> PixelCounts:
+    """What counts of the labels of an image.
+
+    Args:
+        sums: (4, 256) from ``count_labels``, with the same ``classes`` and ``first``.
+    """
+    own = slice(first, first + classes)
+    return PixelCounts(sums[BOTH, own], sums[TRUTH, own], sums[ANSWER, own], int(sums[TRUTH, own].sum()))
+
+
 def count_pairs(truth: NDArray[np.uint8], answer: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Pixels of each pair of labels in one image: (256, 256), truth down and answer across.
 
@@ -58,39 +93,32 @@ def count_pairs(truth: NDArray[np.uint8], answer: NDArray[np.uint8]) -> NDArray[
     Raises:
         ValueError: if the shapes differ.
     """
-    if truth.shape != answer.shape:
-        raise ValueError(f"answer is {answer.shape} pixels, truth is {truth.shape}")
     pairs = np.zeros((256, 256), np.int64)
-    one, other = np.ascontiguousarray(truth).ravel(), np.ascontiguousarray(answer).ravel()
-    even = len(one) // 8 * 8
-    _count(one, other, one[:even].view(np.uint64), other[:even].view(np.uint64), pairs)
+    _count_pairs(*_flatten(truth, answer)[:2], pairs)
     return pairs
 
 
-def count_classes(pairs: NDArray[np.int64], classes: int, first: int = 1) -> PixelCounts:
-    """What counts of the pairs of labels of one image, or of many.
-
-    Args:
-        pairs: (256, 256) from ``count_pairs``.
-        classes: how many there are.
-        first: label of the first. Where truth has another label than theirs nothing counts; where only the answer has,
-            it is a miss, and in no class.
-    """
-    own = slice(first, first + classes)
-    of_truth = pairs[own].sum(axis=1)
-    known = pairs[own, own]
-    return PixelCounts(np.diagonal(known).copy(), of_truth, known.sum(axis=0), int(of_truth.sum()))
+def _flatten(
+    truth: NDArray[np.uint8], answer: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint64]]:
+    """Both as rows of pixels, and as rows of eight pixels at a time."""
+    if truth.shape != answer.shape:
+        raise ValueError(f"answer is {answer.shape} pixels, truth is {truth.shape}")
+    one, other = np.ascontiguousarray(truth).ravel(), np.ascontiguousarray(answer).ravel()
+    even = len(one) // 8 * 8
+    return one, other, one[:even].view(np.uint64), other[:even].view(np.uint64)
 
 
 @njit(cache=True, nogil=True)
-def _count(
+def _count_labels(
     truth: NDArray[np.uint8],
     answer: NDArray[np.uint8],
     truth_words: NDArray[np.uint64],
     answer_words: NDArray[np.uint64],
-    pairs: NDArray[np.int64],
+    labelled: NDArray[np.bool_],
+    sums: NDArray[np.int64],
 ) -> None:
-    """Pixels of each pair of labels. Eight at a time where all eight are alike in both, as most are."""
+    """Eight pixels at a time where all eight are alike in both, as most are."""
     every = np.uint64(0x0101010101010101)
     run = 0
     last_truth, last_answer = np.uint8(0), np.uint8(0)
@@ -101,13 +129,29 @@ def _count(
             if a == last_truth and b == last_answer:
                 run += 8
             else:
-                pairs[last_truth, last_answer] += run
+                _add(sums, last_truth, last_answer, run, labelled)
                 last_truth, last_answer, run = a, b, 8
         else:
             for p in range(8 * i, 8 * i + 8):
-                pairs[truth[p], answer[p]] += 1
-    pairs[last_truth, last_answer] += run
+                _add(sums, truth[p], answer[p], 1, labelled)
+    _add(sums, last_truth, last_answer, run, labelled)
     for p in range(8 * len(truth_words), len(truth)):
+        _add(sums, truth[p], answer[p], 1, labelled)
+
+
+@njit(cache=True, nogil=True)
+def _add(sums: NDArray[np.int64], truth: Any, answer: Any, pixels: int, labelled: NDArray[np.bool_]) -> None:
+    sums[TRUTH, truth] += pixels
+    sums[ANYWHERE, answer] += pixels
+    if labelled[truth]:
+        sums[ANSWER, answer] += pixels
+        if truth == answer:
+            sums[BOTH, answer] += pixels
+
+
+@njit(cache=True, nogil=True)
+def _count_pairs(truth: NDArray[np.uint8], answer: NDArray[np.uint8], pairs: NDArray[np.int64]) -> None:
+    for p in range(len(truth)):
         pairs[truth[p], answer[p]] += 1
 
 
