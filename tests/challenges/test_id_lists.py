@@ -36,7 +36,7 @@ def test_lists_as_contests_publish_them(tmp_path, content, ids, names):
 @pytest.mark.parametrize("content", ["[[1]]", "[true]", "[1.5]", '[{"a": 1}]', "[null]", "[", '{"images": [[]]}'])
 def test_what_is_no_list(tmp_path, content):
     (tmp_path / "a").write_text(content)
-    with pytest.raises(BadAnswer, match="no list of names of images, nor of ids|no JSON"):
+    with pytest.raises(BadAnswer, match=r"no list of names of images, nor of ids|no JSON"):
         read_image_list(tmp_path / "a")
 
 
