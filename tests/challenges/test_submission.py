@@ -64,7 +64,7 @@ def test_a_link_in_an_archive_is_refused(tmp_path):
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(info, "/etc/passwd")
-    with pytest.raises(BadAnswer, match=r"b\.json is a link"):
+    with pytest.raises(BadAnswer, match=r"b\.json: it is a link"):
         open_answer(tmp_path / "a.zip")
 
 

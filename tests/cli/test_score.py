@@ -66,7 +66,7 @@ def test_a_profile_and_a_list_of_images(files):
     [
         (["chess", "--truth", "a", "--answers", "b"], "no protocol is called chess: use one of itc, sceneparsing"),
         (["itc", "--truth", "a", "--answers", "b"], "a does not exist: check the path"),
-        (["itc", "--truth", "truth/itc.json", "--answers", "nothing"], "nothing does not exist"),
+        (["itc", "--truth", "truth/itc.json", "--answers", "nothing"], "nothing: it does not exist"),
         (["itc", "--truth", "answer/itc.json", "--answers", "answer/itc.json"], "is no COCO data set"),
         (["itc", "--truth", "truth/itc.json", "--answers", "truth/itc.json"], "wanted a list of results"),
         (

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace import __version__
+from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.errors import BadOption
 
 Row = dict[str, str | int | float]
@@ -83,8 +84,10 @@ class Challenge:
     profiles: tuple[str, ...]
     """Named variants of the rule; the first is taken unless told otherwise."""
     score: Callable[[Question], Verdict]
+    check: Callable[[Claim], Inspection]
+    """Finds all that would keep ``score`` from accepting an answer."""
 
-    def choose_profile(self, question: Question) -> str:
+    def choose_profile(self, question: Question | Claim) -> str:
         """The profile that a question asks for.
 
         Raises:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
 from overtrace.challenges.faults import Fault, refuse
-from overtrace.challenges.footprint_files import Footprints, read_footprints
+from overtrace.challenges.footprint_files import Footprints, find_footprints, read_footprints
 from overtrace.challenges.id_lists import read_ids
+from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.errors import BadAnswer
 from overtrace.scoring.footprints import RULES, TOPCODER, FootprintCounts, FootprintRule, count_footprints, f1
 from overtrace.scoring.intervals import multiply
@@ -62,18 +63,18 @@ def pair_images(truth: Footprints, answer: Footprints) -> None:
     Raises:
         BadAnswer: if it leaves out an image, or names another.
     """
-    faults = [
-        *(
-            Fault(answer.shown, image, "the image is missing", "answer every image, an empty one by POLYGON EMPTY")
-            for image in sorted(truth.named - answer.named)
-        ),
-        *(
-            Fault(answer.shown, image, "the truth has no such image", "leave it out")
-            for image in sorted(answer.named - truth.named)
-        ),
-    ]
+    faults = _find_name_faults(answer, truth.named, "the truth")
     if faults:
         raise refuse(faults)
+
+
+def _find_name_faults(answer: Footprints, wanted: frozenset[str], source: str) -> list[Fault]:
+    remedy = "answer every image, an empty one by POLYGON EMPTY"
+    missing, extra = sorted(wanted - answer.named), sorted(answer.named - wanted)
+    return [
+        *(Fault(answer.shown, image, "the image is missing", remedy) for image in missing),
+        *(Fault(answer.shown, image, f"{source} has no such image", "leave it out") for image in extra),
+    ]
 
 
 def score_footprints(
@@ -150,6 +151,29 @@ def judge(question: Question) -> Verdict:
     return Verdict(DEEPGLOBE.name, name, found.score, {"cities": cities}, cities, images, _sample(found))
 
 
+def check(claim: Claim) -> Inspection:
+    """All that is wrong with the files of an answer: rows, polygons, confidences, and which images it names."""
+    faults: list[Fault] = []
+    answer = find_footprints(claim.answers, faults, answer=True)
+    ids = None if claim.ids is None else frozenset(read_ids(claim.ids))
+    if claim.truth is not None:
+        named = read_footprints(claim.truth, answer=False).named
+        if not (named if ids is None else named & ids):
+            raise BadAnswer(f"{claim.truth} has no image to score: check the list of images")
+        faults += _find_name_faults(answer, named, "the truth")
+    elif ids is not None:
+        faults += _find_name_faults(answer, ids, "the list")
+    elif not answer.named and not faults:
+        faults.append(Fault(answer.shown, "", "it names no image", "answer every image"))
+    notes = []
+    if len(answer.images) == 0:
+        notes.append(
+            Fault(answer.shown, "", "there is no building in it", "an empty answer is allowed, and finds none")
+        )
+    counts = {"images": len(answer.named), "buildings": len(answer.images)}
+    return Inspection(faults, notes, counts)
+
+
 def _sample(found: BuildingScore) -> Sample:
     cities = tuple(city.name for city in found.cities)
     part = np.searchsorted(cities, [city_of(image) for image in found.images])
@@ -163,5 +187,7 @@ def _sample(found: BuildingScore) -> Sample:
     return Sample(found.images, cities, part, settle)
 
 
-DEEPGLOBE = Challenge("deepglobe", "https://github.com/SpaceNetChallenge/BuildingDetectors_Round2", tuple(RULES), judge)
+DEEPGLOBE = Challenge(
+    "deepglobe", "https://github.com/SpaceNetChallenge/BuildingDetectors_Round2", tuple(RULES), judge, check
+)
 CHALLENGES = (DEEPGLOBE,)

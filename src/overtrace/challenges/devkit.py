@@ -64,7 +64,8 @@ def _read_any(pair: Pair) -> NDArray[np.uint8] | None:
     try:
         return read_labels(data, pair.answer.shown).labels
     except BadAnswer:
-        with Image.open(io.BytesIO(data)) as image:
-            if not image.mode.startswith("I"):
-                return None
-            return np.asarray(image).astype(np.uint16)
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return np.asarray(image).astype(np.uint16) if image.mode.startswith("I") else None
+        except (OSError, ValueError, SyntaxError) as error:
+            raise BadAnswer(f"{pair.answer.shown} is damaged: {error}: send it again") from error

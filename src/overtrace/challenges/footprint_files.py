@@ -13,12 +13,14 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from overtrace.challenges.faults import Fault, refuse
-from overtrace.challenges.submission import Limits, open_answer
+from overtrace.challenges.faults import MOST_FAULTS, Fault, gather, refuse, show
+from overtrace.challenges.submission import Limits, Member, find_members
 from overtrace.errors import BadAnswer
 
 COLUMNS = ("ImageId", "BuildingId", "PolygonWKT_Pix")
-MOST_FAULTS = 1000
+NO_BUILDING, EMPTY = "-1", "POLYGON EMPTY"
+FARTHEST = 1e8
+"""Pixels; beyond, the geometry of overlaps is no more than rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,47 +46,99 @@ def read_footprints(path: Path, *, answer: bool, limits: Limits | None = None) -
     Raises:
         BadAnswer: that names the first fault, and says how many more there are.
     """
-    members = [member for member in open_answer(path, limits) if member.name.lower().endswith((".csv", ".txt"))]
-    if not members:
-        raise BadAnswer(f"{path} holds no .csv file: wanted {','.join(COLUMNS)},Confidence")
     faults: list[Fault] = []
-    rows: list[tuple[str, str, float]] = []
-    places: list[tuple[str, int]] = []
-    named: set[str] = set()
-    for member in members:
-        try:
-            text = member.read().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise BadAnswer(f"{member.shown} is no text: {error.reason}: send a CSV file") from error
-        _read_rows(text, member.shown, answer, rows, places, named, faults)
-    polygons = shapely.from_wkt([wkt for _, wkt, _ in rows], on_invalid="ignore") if rows else np.empty(0, object)
-    kind = shapely.get_type_id(polygons)
-    for i in np.flatnonzero(kind != shapely.GeometryType.POLYGON)[:MOST_FAULTS].tolist():
-        shown, line = places[i]
-        faults.append(Fault(shown, f"line {line}", f"found {rows[i][1][:40]!r}", "wanted POLYGON ((x y, ...))"))
+    footprints = find_footprints(path, faults, answer=answer, limits=limits)
     if faults:
         raise refuse(faults)
-    kept = ~shapely.is_empty(polygons)
+    return footprints
+
+
+def find_footprints(path: Path, faults: list[Fault], *, answer: bool, limits: Limits | None = None) -> Footprints:
+    """The footprints of a CSV file that can be read; what is wrong with the others goes to the faults."""
+    found = find_members(path, faults, limits)
+    members = [member for member in found if member.name.lower().endswith((".csv", ".txt"))]
+    if found and not members:
+        faults.append(Fault(str(path), "", "it holds no .csv file", f"wanted {','.join(COLUMNS)},Confidence"))
+    rows: list[Row] = []
+    named: set[str] = set()
+    for member in members:
+        with gather(faults, member.shown):
+            _read_rows(_read_text(member), member.shown, answer, rows, named, faults)
+    polygons = _draw(rows)
+    wrong = shapely.get_type_id(polygons) != shapely.GeometryType.POLYGON
+    corners, owners = shapely.get_coordinates(polygons, return_index=True)
+    far = np.unique(owners[~(np.abs(corners) < FARTHEST).all(axis=1)])
+    faults += [
+        *(
+            rows[i].fault(f"found {show(rows[i].wkt)}", "wanted POLYGON ((x y, ...))")
+            for i in np.flatnonzero(wrong).tolist()
+        ),
+        *(rows[i].fault("a coordinate is no number, or beyond 100 million", "wanted pixels") for i in far.tolist()),
+    ]
+    kept = ~(shapely.is_empty(polygons) | shapely.is_missing(polygons))
+    if answer:
+        built = {row.image for row, is_built in zip(rows, kept.tolist(), strict=True) if is_built}
+        faults += [
+            row.fault(f"{row.image} is empty here, and has buildings in other rows", "leave out the one or the other")
+            for row in rows
+            if row.is_empty and row.image in built
+        ]
     return Footprints(
         shown=str(path),
-        images=np.array([image for image, _, _ in rows], np.str_)[kept],
+        images=np.array([row.image for row in rows], np.str_)[kept],
         polygons=shapely.force_2d(polygons[kept]),
-        confidence=np.array([confidence for _, _, confidence in rows], np.float64)[kept],
+        confidence=np.array([row.confidence for row in rows], np.float64)[kept],
         named=frozenset(named),
     )
 
 
-def _read_rows(
-    text: str,
-    shown: str,
-    answer: bool,
-    rows: list[tuple[str, str, float]],
-    places: list[tuple[str, int]],
-    named: set[str],
-    faults: list[Fault],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a file."""
+
+    image: str
+    wkt: str
+    """NO_BUILDING where the building is -1."""
+    confidence: float
+    shown: str
+    line: int
+
+    @property
+    def is_empty(self) -> bool:
+        """It says that the image has no building."""
+        return self.wkt == NO_BUILDING or self.wkt.upper().split() == EMPTY.split()
+
+    def fault(self, found: str, wanted: str) -> Fault:
+        """What is wrong with it."""
+        return Fault(self.shown, f"line {self.line}", found, wanted)
+
+
+def _read_text(member: Member) -> str:
+    try:
+        return member.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadAnswer(f"{member.shown} is no text: {error.reason}: send a CSV file") from error
+
+
+def _draw(rows: list[Row]) -> NDArray[np.object_]:
+    """The polygon of each row, or None where there is none to read.
+
+    What is no polygon is not read at all: collections that are nested deep overflow the stack of the library.
+    """
+    texts = [
+        EMPTY if row.wkt == NO_BUILDING else row.wkt if row.wkt[:7].upper() == "POLYGON" and "\0" not in row.wkt else ""
+        for row in rows
+    ]
+    # A number that is none makes GEOS raise a flag, which numpy would warn of.
+    with np.errstate(invalid="ignore"):
+        polygons: NDArray[np.object_] = shapely.from_wkt(np.array(texts, object), on_invalid="ignore")
+    return polygons
+
+
+def _read_rows(text: str, shown: str, answer: bool, rows: list[Row], named: set[str], faults: list[Fault]) -> None:
     """Add the rows of one file, and what is wrong with them."""
     csv.field_size_limit(2**27)
+    known = len(faults)
     reader = csv.reader(io.StringIO(text, newline=""))
     least = len(COLUMNS) + answer
     while True:
@@ -96,13 +150,16 @@ def _read_rows(
             faults.append(Fault(shown, f"line {reader.line_num}", str(error), "wanted a CSV file"))
             return
         line = reader.line_num
-        if not row or row[0].startswith("#") or row[0].strip() == COLUMNS[0] or len(faults) >= MOST_FAULTS:
+        if not row or row[0].startswith("#") or row[0].strip() == COLUMNS[0] or len(faults) - known >= MOST_FAULTS:
             continue
         if len(row) < least:
             wanted = f"wanted {','.join(COLUMNS)}{',Confidence' if answer else ''}"
             faults.append(Fault(shown, f"line {line}", f"found {len(row)} columns", wanted))
             continue
         image = row[0].strip()
+        if not image:
+            faults.append(Fault(shown, f"line {line}", "found no image", "wanted an ImageId"))
+            continue
         named.add(image)
         confidence = 1.0
         if answer:
@@ -111,8 +168,6 @@ def _read_rows(
             except ValueError:
                 confidence = float("nan")
             if not np.isfinite(confidence):
-                faults.append(Fault(shown, f"line {line}", f"found the confidence {row[-1]!r}", "wanted a number"))
-        if row[1].strip() == "-1":
-            continue
-        rows.append((image, row[2].strip(), confidence))
-        places.append((shown, line))
+                faults.append(Fault(shown, f"line {line}", f"found the confidence {show(row[-1])}", "wanted a number"))
+        wkt = NO_BUILDING if row[1].strip() == "-1" else row[2].strip()
+        rows.append(Row(image, wkt, confidence, shown, line))

@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
-from overtrace.challenges.coco_files import DataSet, find_mask_faults
+from overtrace.challenges.coco_faults import find_mask_faults
+from overtrace.challenges.coco_files import DataSet
 from overtrace.challenges.faults import refuse
+from overtrace.challenges.itc_check import check, choose_images
 from overtrace.challenges.itc_files import read
 from overtrace.scoring.annotations import Annotations
 from overtrace.scoring.instances import AREAS, HIT, THRESHOLDS, BadMask, Counts, Rule, count_instances
+from overtrace.scoring.masks import find_bad_masks
 from overtrace.scoring.precision import Curves, draw_curves, resample_ap, summarise
 
 SOURCE = "https://www2.isprs.org/commissions/comm1/wg8/itc-segmentation/"
@@ -105,6 +108,11 @@ def _score_data_set(data_set: DataSet, answer: Annotations, profile: Profile, wo
     except BadMask as bad:
         side, name = (answer, "answer") if bad.answer else (data_set.annotations, "truth")
         raise refuse(find_mask_faults(side, f"the {name} for {data_set.name}")) from bad
+    # Masks beyond the cap were not read; a file is in order as a whole or not at all, whatever the profile.
+    unread = np.ones(len(answer), bool)
+    unread[counts.row] = False
+    if find_bad_masks(answer.text, answer.whole, np.flatnonzero(unread)).any():
+        raise refuse(find_mask_faults(answer, f"the answer for {data_set.name}"))
     curves = draw_curves(counts)
     objects = counts.objects[:, :, 0]
     cap = profile.max_detections[-1]
@@ -112,7 +120,7 @@ def _score_data_set(data_set: DataSet, answer: Annotations, profile: Profile, wo
         name=data_set.name,
         images=len(data_set.images),
         objects=int(objects.sum()),
-        detections=len(answer),
+        detections=len(counts.row) + int(counts.cut.sum()),
         detections_cut=int(counts.cut.sum()),
         objects_beyond_cap=int(np.maximum(objects - cap, 0).sum()),
         numbers=summarise(curves, counts),
@@ -141,6 +149,8 @@ def judge(question: Question) -> Verdict:
     """Score the files of an answer."""
     profile = PROFILES[ITC.choose_profile(question)]
     truth, answers = read(question.truth, question.answers)
+    if question.ids is not None:
+        truth = choose_images(truth, question.ids)
     score = score_answer(truth, answers, profile, question.workers)
     names = [*NUMBERS, *(f"AR {limit}" for limit in profile.max_detections), *RECALL_NUMBERS]
     parts = [
@@ -203,5 +213,5 @@ def _sample(score: ItcScore) -> Sample:
     return Sample(names, tuple(one.name for one in score.data_sets), part, settle)
 
 
-ITC = Challenge("itc", SOURCE, tuple(PROFILES), judge)
+ITC = Challenge("itc", SOURCE, tuple(PROFILES), judge, check)
 CHALLENGES = (ITC,)

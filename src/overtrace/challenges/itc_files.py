@@ -6,11 +6,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from overtrace.challenges.coco_files import DataSet, check_results, load, read_data_set, read_results
-from overtrace.challenges.faults import refuse
-from overtrace.challenges.submission import Limits, Member, open_answer
+from overtrace.challenges.coco_faults import Known
+from overtrace.challenges.coco_files import DataSet, Results, check_results, know, load, read_data_set, read_results
+from overtrace.challenges.faults import Fault, gather, refuse
+from overtrace.challenges.inspection import Inspection
+from overtrace.challenges.submission import Limits, Member, find_members, open_answer
 from overtrace.errors import BadAnswer
-from overtrace.scoring.annotations import CROWD, IMAGE, Annotations
+from overtrace.scoring.annotations import CROWD, IMAGE, SEEN_IMAGE, Annotations
 
 
 def read_truth(path: Path) -> list[DataSet]:
@@ -55,65 +57,104 @@ def read_answer(path: Path, truth: Sequence[DataSet], limits: Limits | None = No
     Raises:
         BadAnswer: that names the first fault, and says how many more there are.
     """
-    return _assign(path, _load(path, limits), truth)
+    faults: list[Fault] = []
+    return _assign(path, _load(path, limits, faults), truth, faults)
 
 
 def read(truth: Path, answer: Path, limits: Limits | None = None) -> tuple[list[DataSet], list[Annotations]]:
     """Truth and answer, read at the same time."""
+    faults: list[Fault] = []
     with ThreadPoolExecutor(1) as pool:
-        loaded = pool.submit(_load, answer, limits)
+        loaded = pool.submit(_load, answer, limits, faults)
         data_sets = read_truth(truth)
-        return data_sets, _assign(answer, loaded.result(), data_sets)
+        return data_sets, _assign(answer, loaded.result(), data_sets, faults)
 
 
-def _load(path: Path, limits: Limits | None) -> list[tuple[Member, Annotations]]:
-    """The results of each file."""
-    members = [member for member in open_answer(path, limits) if PurePosixPath(member.name).suffix == ".json"]
-    if not members:
-        raise BadAnswer(f"{path} holds no .json file: wanted COCO results")
-    return [(member, read_results(load(member), member.shown)) for member in members]
+def check_answer(path: Path, truth: Sequence[DataSet] | None, listed: Known | None) -> Inspection:
+    """All that is wrong with an answer: types, ids, sizes and masks of all rows of all files.
 
-
-def _assign(path: Path, loaded: list[tuple[Member, Annotations]], truth: Sequence[DataSet]) -> list[Annotations]:
-    """The results of each data set, checked."""
-    if len(loaded) == 1:
-        ((member, results),) = loaded
-        answers, shown = _divide(results, truth, member.shown), [member.shown] * len(truth)
-    else:
-        named = {_name(member): (member, results) for member, results in loaded}
-        _check_names(path, set(named), len(loaded), truth)
-        answers = [named[data_set.name][1] for data_set in truth]
-        shown = [named[data_set.name][0].shown for data_set in truth]
-    faults = [
-        fault
-        for results, data_set, name in zip(answers, truth, shown, strict=True)
-        for fault in check_results(results, data_set, name)
+    Args:
+        path: as for ``read_answer``.
+        truth: the data sets, if they are known.
+        listed: the images that may be named where the data sets are not known.
+    """
+    faults: list[Fault] = []
+    loaded = _load(path, None, faults)
+    pairs = _pair(path, loaded, truth, listed, faults)
+    for results, known in pairs:
+        faults += check_results(results, known, masks=True)
+    found = [results.annotations for results, _ in pairs]
+    images = np.unique(np.concatenate([[], *(part.whole[part.has(SEEN_IMAGE), IMAGE] for part in found)]))
+    notes = [
+        Fault(results.shown, "", "there is no detection in it", "an empty answer is allowed, and finds nothing")
+        for results, _ in pairs
+        if len(results.annotations) == 0
     ]
+    counts = {"files": len(found), "images": len(images), "detections": sum(map(len, found))}
+    return Inspection(faults, notes, counts)
+
+
+Loaded = list[tuple[Member, Results]]
+
+
+def _load(path: Path, limits: Limits | None, faults: list[Fault]) -> Loaded:
+    """The results of each file that can be read; what is wrong with the others goes to the faults."""
+    loaded: Loaded = []
+    members = find_members(path, faults, limits)
+    answers = [member for member in members if PurePosixPath(member.name).suffix.lower() == ".json"]
+    if members and not answers:
+        faults.append(Fault(str(path), "", "it holds no .json file", "wanted COCO results"))
+    for member in answers:
+        with gather(faults, member.shown):
+            results = read_results(load(member), member.shown, faults)
+            if results is not None:
+                loaded.append((member, results))
+    return loaded
+
+
+def _assign(path: Path, loaded: Loaded, truth: Sequence[DataSet], faults: list[Fault]) -> list[Annotations]:
+    """The results of each data set, checked."""
+    pairs = [] if faults else _pair(path, loaded, truth, None, faults)
+    for results, known in pairs:
+        faults += check_results(results, known, masks=False)
     if faults:
         raise refuse(faults)
-    return answers
+    if len(loaded) == 1:
+        return _divide(loaded[0][1].annotations, truth)
+    named = {_name(member): results.annotations for member, results in loaded}
+    return [named[data_set.name] for data_set in truth]
 
 
-def _check_names(path: Path, named: set[str], files: int, truth: Sequence[DataSet]) -> None:
-    names = {data_set.name for data_set in truth}
-    if len(named) < files:
-        raise BadAnswer(f"{path} has two files for one data set: send one .json for each")
-    missing, extra = sorted(names - named), sorted(named - names)
-    if missing or extra:
-        found = (
-            f"no file for {', '.join(missing)}" if missing else f"files that no data set asked for: {', '.join(extra)}"
-        )
-        raise BadAnswer(f"{path} has {found}: send {', '.join(sorted(f'{name}.json' for name in names))}")
+def _pair(
+    path: Path, loaded: Loaded, truth: Sequence[DataSet] | None, listed: Known | None, faults: list[Fault]
+) -> list[tuple[Results, Known | None]]:
+    """Each file, and what it may speak of; None where that cannot be known."""
+    named = {_name(member): results for member, results in loaded}
+    if len(named) < len(loaded):
+        faults.append(Fault(str(path), "", "it has two files for one data set", "send one .json for each"))
+    if truth is None:
+        return [(results, listed) for _, results in loaded]
+    if len(loaded) == 1:
+        ((_, results),) = loaded
+        every = np.concatenate([data_set.images for data_set in truth])
+        if len(np.unique(every)) == len(every):
+            return [(results, know(truth))]
+        found = "it is one file, but data sets share image ids"
+        faults.append(Fault(results.shown, "", found, "send one file for each data set"))
+        return [(results, None)]
+    known = {data_set.name: know([data_set]) for data_set in truth}
+    missing, extra = sorted(known.keys() - named.keys()), sorted(named.keys() - known.keys())
+    wanted = f"send {', '.join(sorted(f'{name}.json' for name in known))}"
+    if missing and not faults:
+        faults.append(Fault(str(path), "", f"it has no file for {', '.join(missing)}", wanted))
+    if extra:
+        faults.append(Fault(str(path), "", f"it has files that no data set asked for: {', '.join(extra)}", wanted))
+    return [(results, known.get(_name(member))) for member, results in loaded]
 
 
-def _divide(answer: Annotations, truth: Sequence[DataSet], shown: str) -> list[Annotations]:
-    """One answer told apart by image ids; a detection of an image that nobody asked for goes to the last."""
+def _divide(answer: Annotations, truth: Sequence[DataSet]) -> list[Annotations]:
+    """One answer told apart by image ids."""
     if len(truth) == 1:
         return [answer]
-    every = np.concatenate([data_set.images for data_set in truth])
-    if len(np.unique(every)) < len(every):
-        raise BadAnswer(f"{shown} is one file, but data sets share image ids: send one file for each data set")
-    owner = np.full(len(answer), len(truth) - 1)
-    for i, data_set in enumerate(truth):
-        owner[np.isin(answer.whole[:, IMAGE], data_set.images)] = i
-    return [Annotations(answer.text, answer.whole[owner == i], answer.real[owner == i]) for i in range(len(truth))]
+    own = [np.isin(answer.whole[:, IMAGE], data_set.images) for data_set in truth]
+    return [Annotations(answer.text, answer.whole[rows], answer.real[rows]) for rows in own]

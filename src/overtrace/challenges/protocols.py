@@ -2,10 +2,13 @@
 set to score.
 """
 
+from dataclasses import replace
 from importlib import import_module
 
 from overtrace.challenges.challenge import Challenge, Question, Verdict
-from overtrace.errors import BadOption
+from overtrace.challenges.faults import in_order, refuse
+from overtrace.challenges.inspection import Claim, Inspection
+from overtrace.errors import BadAnswer, BadOption
 
 MODULES = {
     "itc": "itc",
@@ -33,6 +36,26 @@ def score_files(protocol: str, question: Question) -> Verdict:
 
     Raises:
         BadOption: if there is no such protocol or profile.
-        BadAnswer: if truth or answer are not in order.
+        BadAnswer: if truth or answer are not in order; of an answer, it knows all faults that a check finds.
     """
-    return find_challenge(protocol).score(question)
+    challenge = find_challenge(protocol)
+    try:
+        return challenge.score(question)
+    except BadAnswer as error:
+        # Scoring stops at the first stage that fails, and knows masks by their data set alone.
+        claim = Claim(question.answers, question.truth, question.ids, question.profile)
+        faults = check_files(protocol, claim).faults
+        raise (refuse(faults) if faults else error) from error
+
+
+def check_files(protocol: str, claim: Claim) -> Inspection:
+    """Find all that is wrong with an answer.
+
+    Raises:
+        BadOption: if there is no such protocol or profile.
+        BadAnswer: if the truth or the list of images is not in order.
+    """
+    challenge = find_challenge(protocol)
+    challenge.choose_profile(claim)
+    found = challenge.check(claim)
+    return replace(found, faults=in_order(found.faults))

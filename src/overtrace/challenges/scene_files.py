@@ -1,11 +1,11 @@
 """The files of scene parsing: an index PNG for each image, in truth and answer."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from overtrace.challenges.faults import Fault, refuse
-from overtrace.challenges.submission import Limits, Member, open_answer
-from overtrace.errors import BadAnswer
+from overtrace.challenges.submission import Limits, Member, find_members
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,37 +22,39 @@ def pair_files(truth: Path, answer: Path, limits: Limits | None = None, *, lenie
 
     Args:
         lenient: files without a partner are left out.
-
     Raises:
         BadAnswer: if one has no partner.
     """
-    true, found = (_by_name(path, limits) for path in (truth, answer))
-    if not true:
-        raise BadAnswer(f"{truth} holds no .png file: wanted one index PNG for each image")
-    faults = [
-        *(
-            Fault(str(answer), f"{name}.png", "it is missing", "answer every image")
-            for name in sorted(true - found.keys())
-        ),
-        *(
-            Fault(str(answer), f"{name}.png", "no image has the name", "leave it out")
-            for name in sorted(found.keys() - true)
-        ),
-    ]
-    if faults and not lenient:
+    faults: list[Fault] = []
+    true, found = read_names(truth, faults, limits), read_names(answer, faults, limits)
+    if not lenient:
+        faults += find_name_faults(answer, found, true)
+    if faults:
         raise refuse(faults)
     return [Pair(name, true[name], found[name]) for name in sorted(true.keys() & found.keys())]
 
 
-def _by_name(path: Path, limits: Limits | None) -> dict[str, Member]:
+def find_name_faults(answer: Path, found: Collection[str], wanted: Collection[str]) -> list[Fault]:
+    """Images that are not answered, and answers to no image."""
+    missing, extra = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
+    return [
+        *(Fault(str(answer), f"{name}.png", "it is missing", "answer every image") for name in missing),
+        *(Fault(str(answer), f"{name}.png", "no image has the name", "leave it out") for name in extra),
+    ]
+
+
+def read_names(path: Path, faults: list[Fault], limits: Limits | None = None) -> dict[str, Member]:
+    """The PNGs of a folder or archive by their names without extension; what is wrong with it goes to the faults."""
     members: dict[str, Member] = {}
-    for member in open_answer(path, limits):
+    known = len(faults)
+    for member in find_members(path, faults, limits):
         place = PurePosixPath(member.name)
         if place.suffix.lower() != ".png":
             continue
         if place.stem in members:
-            raise BadAnswer(
-                f"{member.shown} and {members[place.stem].shown} have one name: send one PNG for each image"
-            )
-        members[place.stem] = member
+            found = f"it has the name of {members[place.stem].shown}"
+            faults.append(Fault(member.shown, "", found, "send one PNG for each image"))
+        members.setdefault(place.stem, member)
+    if not members and len(faults) == known:
+        faults.append(Fault(str(path), "", "it holds no .png file", "wanted one index PNG for each image"))
     return members

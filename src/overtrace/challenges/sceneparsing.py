@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
 from overtrace.challenges.devkit import count_like_devkit
-from overtrace.challenges.faults import Fault, refuse
-from overtrace.challenges.scene_files import Pair, pair_files
-from overtrace.errors import BadAnswer
+from overtrace.challenges.faults import Fault, gather, refuse
+from overtrace.challenges.id_lists import read_ids
+from overtrace.challenges.inspection import Claim, Inspection
+from overtrace.challenges.scene_files import Pair, find_name_faults, pair_files, read_names
+from overtrace.challenges.submission import Member
+from overtrace.errors import BadOption
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.pixels import (
     ANYWHERE,
@@ -36,8 +39,9 @@ from overtrace.scoring.pixels import (
 )
 from overtrace.scoring.png import LabelMap, read_labels
 
-MOST_FAULTS = 1000
 DEVKIT = "devkit-matlab"
+MOST_LABELS = 8
+"""Of those that no class has, named in one fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,36 +98,52 @@ def score_pairs(pairs: Sequence[Pair], labels: Labels = ADE20K, workers: int = 1
     """
     allowed = labels.allowed
 
-    def count(pair: Pair) -> PixelCounts | Fault:
+    def count(pair: Pair) -> PixelCounts | list[Fault]:
         return _count(pair, labels, allowed)
 
     with ThreadPoolExecutor(workers) as pool:
         counted = list(pool.map(count, pairs))
-    faults = [found for found in counted if isinstance(found, Fault)]
+    faults = [fault for found in counted if isinstance(found, list) for fault in found]
     if faults:
-        raise refuse(faults[:MOST_FAULTS])
+        raise refuse(faults)
     images = tuple(found for found in counted if isinstance(found, PixelCounts))
     return SceneScore(labels, tuple(pair.name for pair in pairs), images, score_pixels(reduce(add, images)))
 
 
-def _count(pair: Pair, labels: Labels, allowed: NDArray[np.bool_]) -> PixelCounts | Fault:
+def _count(pair: Pair, labels: Labels, allowed: NDArray[np.bool_]) -> PixelCounts | list[Fault]:
+    faults: list[Fault] = []
     true = read_labels(pair.truth.read(), pair.truth.shown)
-    try:
+    with gather(faults, pair.answer.shown):
         answer = read_labels(pair.answer.read(), pair.answer.shown)
-    except BadAnswer as error:
-        return Fault(pair.answer.shown, "", str(error).removeprefix(f"{pair.answer.shown} "), "send an 8-bit index PNG")
-    if answer.labels.shape != true.labels.shape:
-        return Fault(
-            pair.answer.shown, "", f"found {_size(answer)}", f"the image is {_size(true)} pixels (width x height)"
-        )
-    sums = count_labels(true.labels, answer.labels, labels.classes, labels.first)
-    strange = np.flatnonzero(sums[ANYWHERE][~allowed])
-    if len(strange):
-        value = int(np.flatnonzero(~allowed)[strange[0]])
-        last = labels.first + labels.classes - 1
-        wanted = f"wanted {labels.first} to {last}, or {labels.unlabelled} for no class"
-        return Fault(pair.answer.shown, "", f"found the label {value}", wanted)
-    return count_classes(sums, labels.classes, labels.first)
+        faults += _find_size_faults(answer, true, pair.answer)
+        if not faults:
+            sums = count_labels(true.labels, answer.labels, labels.classes, labels.first)
+            faults += _find_label_faults(sums[ANYWHERE], labels, allowed, pair.answer)
+    return faults or count_classes(sums, labels.classes, labels.first)
+
+
+def _find_size_faults(answer: LabelMap, true: LabelMap, member: Member) -> list[Fault]:
+    if answer.labels.shape == true.labels.shape:
+        return []
+    return [Fault(member.shown, "", f"found {_size(answer)}", f"the image is {_size(true)} pixels (width x height)")]
+
+
+def _find_label_faults(
+    pixels: NDArray[np.int64], labels: Labels, allowed: NDArray[np.bool_], member: Member
+) -> list[Fault]:
+    """Labels that no class has, by (256,) how many pixels have each."""
+    strange = np.flatnonzero((pixels > 0) & ~allowed).tolist()
+    if not strange:
+        return []
+    found = f"found the label {strange[0]}" if len(strange) == 1 else f"found the labels {_list(strange)}"
+    last = labels.first + labels.classes - 1
+    wanted = f"wanted {labels.first} to {last}, or {labels.unlabelled} for no class"
+    return [Fault(member.shown, "", found, wanted)]
+
+
+def _list(values: list[int]) -> str:
+    more = f" and {len(values) - MOST_LABELS} others" if len(values) > MOST_LABELS else ""
+    return ", ".join(map(str, values[:MOST_LABELS])) + more
 
 
 def _size(labels: LabelMap) -> str:
@@ -180,6 +200,31 @@ def judge(labels: Labels, question: Question) -> Verdict:
     return Verdict(challenge.name, profile, found.score, parts, table, images, _sample(found))
 
 
+def check(labels: Labels, claim: Claim) -> Inspection:
+    """All that is wrong with the files of an answer: names, kinds, sizes and labels of all images."""
+    if claim.profile == DEVKIT:
+        raise BadOption(f"{DEVKIT} lets nearly all faults pass: check without it")
+    faults: list[Fault] = []
+    found = read_names(claim.answers, faults)
+    true: dict[str, Member] = {}
+    if claim.truth is not None:
+        broken: list[Fault] = []
+        true = read_names(claim.truth, broken)
+        if broken:
+            raise refuse(broken)
+        faults += find_name_faults(claim.answers, found, true)
+    elif claim.ids is not None:
+        faults += find_name_faults(claim.answers, found, read_ids(claim.ids))
+    allowed = labels.allowed
+    for name, member in sorted(found.items()):
+        truth = read_labels(true[name].read(), true[name].shown) if name in true else None
+        with gather(faults, member.shown):
+            answer = read_labels(member.read(), member.shown)
+            faults += _find_label_faults(np.bincount(answer.labels.ravel(), minlength=256), labels, allowed, member)
+            faults += [] if truth is None else _find_size_faults(answer, truth, member)
+    return Inspection(faults, [], {"files": len(found), "images": len(found)})
+
+
 def _sample(found: SceneScore) -> Sample:
     both, truth, answer = (
         np.array([getattr(image, name) for image in found.images]) for name in ("both", "truth", "answer")
@@ -194,7 +239,7 @@ def _sample(found: SceneScore) -> Sample:
 
 
 CHALLENGES = tuple(
-    Challenge(labels.protocol, source, profiles, partial(judge, labels))
+    Challenge(labels.protocol, source, profiles, partial(judge, labels), partial(check, labels))
     for labels, source, profiles in (
         (ADE20K, "https://github.com/CSAILVision/sceneparsing", ("sceneparsing", DEVKIT)),
         (CAMVID, "https://doi.org/10.1016/j.patrec.2008.04.005", ("camvid",)),

@@ -9,6 +9,7 @@ tree.
 import csv
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
@@ -16,13 +17,13 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.faults import Fault, refuse
-from overtrace.challenges.submission import Limits, Member, open_answer
-from overtrace.errors import BadAnswer
+from overtrace.challenges.faults import MOST_FAULTS, Fault, gather, refuse, show
+from overtrace.challenges.submission import Limits, Member, find_members
 
 POINT, BOX = ("x", "y"), ("xmin", "ymin", "xmax", "ymax")
 IMAGE_COLUMNS = ("image", "image_path", "image_id", "filename")
-MOST_FAULTS = 1000
+FARTHEST = 1e8
+"""Pixels; beyond, areas are no longer told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +43,37 @@ def read_trees(path: Path, limits: Limits | None = None) -> Trees:
     Raises:
         BadAnswer: that names the first fault, and says how many more there are.
     """
-    images: dict[str, list[tuple[float, ...]]] = {}
-    kinds: set[tuple[str, ...]] = set()
     faults: list[Fault] = []
-    for member in open_answer(path, limits):
-        suffix = PurePosixPath(member.name).suffix.lower()
-        if suffix == ".csv":
-            _read_table(member, images, kinds, faults)
-        elif suffix == ".xml":
-            _read_voc(member, images, kinds, faults)
+    trees = find_trees(path, faults, limits)
     if faults:
         raise refuse(faults)
-    if not kinds:
-        raise BadAnswer(f"{path} holds no trees: wanted .csv files with x,y or xmin,ymin,xmax,ymax")
+    return trees
+
+
+def find_trees(path: Path, faults: list[Fault], limits: Limits | None = None) -> Trees:
+    """The trees that can be read; what is wrong with the others goes to the faults.
+
+    Boxes, if there are both; without either, and without a fault, points.
+    """
+    images: dict[str, list[tuple[float, ...]]] = {}
+    kinds: set[tuple[str, ...]] = set()
+    known = len(faults)
+    for member in find_members(path, faults, limits):
+        suffix = PurePosixPath(member.name).suffix.lower()
+        read = {".csv": _read_table, ".xml": _read_voc}.get(suffix)
+        if read is not None:
+            with gather(faults, member.shown):
+                read(member, images, kinds, faults)
+    if not kinds and len(faults) == known:
+        wanted = "wanted .csv files with x,y or xmin,ymin,xmax,ymax"
+        faults.append(Fault(str(path), "", "it holds no trees", wanted))
     if len(kinds) > 1:
-        raise BadAnswer(f"{path} holds points and boxes: send the one or the other")
-    (columns,) = kinds
-    arrays = {name: np.array(rows, np.float64).reshape(-1, len(columns)) for name, rows in images.items()}
+        faults.append(Fault(str(path), "", "it holds points and boxes", "send the one or the other"))
+    columns = BOX if BOX in kinds else POINT
+    arrays = {
+        name: np.array([row for row in rows if len(row) == len(columns)], np.float64).reshape(-1, len(columns))
+        for name, rows in images.items()
+    }
     return Trees(str(path), columns, arrays)
 
 
@@ -81,23 +96,34 @@ def _read_table(
     by = next((name for name in IMAGE_COLUMNS if name in header), None)
     if by is None:
         images.setdefault(PurePosixPath(member.name).stem, [])
+    known = len(faults)
     try:
         for row in reader:
-            if len(faults) >= MOST_FAULTS:
+            if len(faults) - known >= MOST_FAULTS:
                 return
             name = PurePosixPath(member.name).stem if by is None else PurePosixPath(row[by] or "").stem
             numbers = tuple(_number(row[column]) for column in columns)
-            if not all(map(math.isfinite, numbers)):
-                found = f"found {','.join(str(row[column]) for column in columns)[:60]!r}"
-                faults.append(Fault(member.shown, f"line {reader.line_num}", found, "wanted numbers"))
-            elif columns == BOX and not (numbers[0] <= numbers[2] and numbers[1] <= numbers[3]):
-                faults.append(
-                    Fault(member.shown, f"line {reader.line_num}", f"found the box {numbers}", "wanted left <= right")
-                )
+            wrong = _find_fault(numbers, [row[column] for column in columns])
+            if not name:
+                wrong = f"found no {by}", "wanted the name of an image"
+            if wrong is not None:
+                faults.append(Fault(member.shown, f"line {reader.line_num}", *wrong))
             else:
                 images.setdefault(name, []).append(numbers)
     except csv.Error as error:
         faults.append(Fault(member.shown, f"line {reader.line_num}", str(error), "wanted a CSV file"))
+
+
+def _find_fault(numbers: tuple[float, ...], texts: Sequence[str | None]) -> tuple[str, str] | None:
+    """What was found, and what was wanted, of a point or a box."""
+    found = f"found {show(','.join(map(str, texts)))}"
+    if not all(map(math.isfinite, numbers)):
+        return found, "wanted numbers"
+    if not all(abs(number) < FARTHEST for number in numbers):
+        return found, "wanted numbers below 100 million"
+    if len(numbers) == len(BOX) and not (numbers[0] <= numbers[2] and numbers[1] <= numbers[3]):
+        return f"found the box {numbers}", "wanted left <= right and top <= bottom"
+    return None
 
 
 def _number(text: str | None) -> float:
@@ -110,18 +136,30 @@ def _number(text: str | None) -> float:
 def _read_voc(
     member: Member, images: dict[str, list[tuple[float, ...]]], kinds: set[tuple[str, ...]], faults: list[Fault]
 ) -> None:
-    data = member.read()
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+    try:
+        # Text, so that what is searched here is what is read below, whichever encoding the file declares.
+        text = member.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        faults.append(Fault(member.shown, "", f"no UTF-8: {error.reason}", "wanted Pascal VOC"))
+        return
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
         faults.append(Fault(member.shown, "", "it declares a document type", "wanted plain Pascal VOC"))
         return
     try:
-        boxes = ElementTree.fromstring(data).iter("bndbox")
-        rows = [tuple(_number(box.findtext(side)) for side in BOX) for box in boxes]
-    except ElementTree.ParseError as error:
+        boxes = list(ElementTree.fromstring(text).iter("bndbox"))
+    except (ElementTree.ParseError, ValueError) as error:
         faults.append(Fault(member.shown, "", f"no XML: {error}", "wanted Pascal VOC"))
         return
-    if not all(math.isfinite(number) for row in rows for number in row):
-        faults.append(Fault(member.shown, "", "a bndbox lacks a side", "wanted xmin, ymin, xmax, ymax"))
-        return
     kinds.add(BOX)
-    images.setdefault(PurePosixPath(member.name).stem, []).extend(rows)
+    rows = images.setdefault(PurePosixPath(member.name).stem, [])
+    for i, box in enumerate(boxes, 1):
+        texts = [box.findtext(side) for side in BOX]
+        numbers = tuple(map(_number, texts))
+        missing = [side for side, text in zip(BOX, texts, strict=True) if not text]
+        wrong = _find_fault(numbers, texts)
+        if missing:
+            wrong = f"a bndbox lacks a side: {', '.join(missing)}", "wanted xmin, ymin, xmax, ymax"
+        if wrong is not None:
+            faults.append(Fault(member.shown, f"bndbox {i}", *wrong))
+        else:
+            rows.append(numbers)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
 from overtrace.challenges.faults import Fault, refuse
 from overtrace.challenges.id_lists import read_ids
-from overtrace.challenges.tree_files import POINT, Trees, read_trees
+from overtrace.challenges.inspection import Claim, Inspection
+from overtrace.challenges.tree_files import POINT, Trees, find_trees, read_trees
 from overtrace.errors import BadAnswer
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.matching import Matches, match_boxes, match_points
@@ -66,9 +67,9 @@ def score_trees(
     wanted = sorted(truth.images if names is None else names)
     if not wanted:
         raise BadAnswer(f"{truth.shown} has no image to score: check the list of images")
-    strange = sorted(answer.images.keys() - set(wanted)) if names is None else []
-    if strange:
-        raise refuse([Fault(answer.shown, name, "the truth has no such image", "leave it out") for name in strange])
+    faults = [] if names is not None else _find_strangers(answer, wanted, "the truth")
+    if faults:
+        raise refuse(faults)
     nothing = np.zeros((0, len(truth.columns)))
     images = []
     for name in wanted:
@@ -78,6 +79,11 @@ def score_trees(
         else:
             images.append(match_boxes(found, true, least_iou))
     return TreeScore(truth.columns, tuple(wanted), tuple(images), sum(images, Matches()))
+
+
+def _find_strangers(answer: Trees, wanted: Collection[str], source: str) -> list[Fault]:
+    strange = sorted(answer.images.keys() - set(wanted))
+    return [Fault(answer.shown, name, f"{source} has no such image", "leave it out") for name in strange]
 
 
 def _kind(trees: Trees) -> str:
@@ -112,6 +118,29 @@ def judge(question: Question) -> Verdict:
     return Verdict(TREES.name, profile, found.score, parts, [row], images, _sample(found))
 
 
+def check(claim: Claim) -> Inspection:
+    """All that is wrong with the files of an answer: tables, numbers, boxes, and which images it names."""
+    faults: list[Fault] = []
+    answer = find_trees(claim.answers, faults)
+    ids = None if claim.ids is None else read_ids(claim.ids)
+    if claim.truth is not None:
+        truth = read_trees(claim.truth)
+        if not (truth.images if ids is None else ids):
+            raise BadAnswer(f"{claim.truth} has no image to score: check the list of images")
+        if (answer.images or not faults) and truth.columns != answer.columns:
+            faults.append(
+                Fault(answer.shown, "", f"it holds {_kind(answer)}, the truth {_kind(truth)}", f"send {_kind(truth)}")
+            )
+        faults += [] if ids is not None else _find_strangers(answer, truth.images, "the truth")
+    elif ids is not None:
+        faults += _find_strangers(answer, ids, "the list")
+    trees = sum(map(len, answer.images.values()))
+    notes = []
+    if trees == 0:
+        notes.append(Fault(answer.shown, "", "there is no tree in it", "an empty answer is allowed, and finds none"))
+    return Inspection(faults, notes, {"images": len(answer.images), "trees": trees})
+
+
 def _sample(found: TreeScore) -> Sample:
     hits, pooled = np.array([(image.hits, image.found + image.true) for image in found.images]).T
 
@@ -121,5 +150,5 @@ def _sample(found: TreeScore) -> Sample:
     return Sample(found.names, (TREES.name,), np.zeros(len(found.names), np.int64), settle)
 
 
-TREES = Challenge("trees", "https://doi.org/10.1016/j.jag.2024.103848", ("trees",), judge)
+TREES = Challenge("trees", "https://doi.org/10.1016/j.jag.2024.103848", ("trees",), judge, check)
 CHALLENGES = (TREES,)

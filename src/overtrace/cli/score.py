@@ -20,7 +20,7 @@ def score(
     truth: Annotated[Path, typer.Option(help="What is true: a file, a folder or an archive.")],
     answers: Annotated[Path, typer.Option(help="What is scored: a file, a folder or an archive.")],
     profile: Annotated[str, typer.Option(help="A named variant of the rule, such as itc-uncapped.")] = "",
-    ids: Annotated[Path | None, typer.Option(help="A list of the images that count (deepglobe, trees).")] = None,
+    ids: Annotated[Path | None, typer.Option(help="A list of the images that count (itc, deepglobe, trees).")] = None,
     pixel_size: Annotated[float, typer.Option(help="Metres in a unit of the coordinates (trees).")] = 1.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the score and its parts as JSON.")] = None,
     per_image: Annotated[Path | None, typer.Option(help="Write a row for each image as CSV.")] = None,

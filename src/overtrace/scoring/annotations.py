@@ -20,6 +20,8 @@ from overtrace.scoring.text import (
     OPEN_OBJECT,
     QUOTE,
     Text,
+    check_string,
+    check_value,
     read_integer,
     read_number,
     same,
@@ -32,10 +34,16 @@ NOTHING, COMPRESSED, COUNTS, POLYGONS = 0, 1, 2, 3
 """How a mask is written: not at all, as COCO's compressed text, as a list of run lengths, as polygons."""
 ID, IMAGE, CATEGORY, CROWD, KIND, START, STOP, HEIGHT, WIDTH, SEEN = range(10)
 SCORE, AREA, LEFT, TOP, BOX_WIDTH, BOX_HEIGHT = range(6)
-SEEN_ID, SEEN_IMAGE, SEEN_CATEGORY, SEEN_SCORE, SEEN_AREA, SEEN_BOX, SEEN_MASK = (1 << i for i in range(7))
+SEEN_ID, SEEN_IMAGE, SEEN_CATEGORY, SEEN_SCORE, SEEN_AREA, SEEN_BOX, SEEN_MASK, SEEN_CROWD = (1 << i for i in range(8))
+SEEN_SIZE, SEEN_COUNTS = 1, 2
+"""Of a mask."""
 SENTINEL = 16
 SHORTEST_ROW = 40
 """Bytes of an object, hardly less; room is made for as many, and what is not written to costs nothing."""
+
+
+UNREADABLE = object()
+"""What is no JSON."""
 
 
 def _name(text: str) -> Text:
@@ -79,7 +87,10 @@ def load_text(path: Path) -> Text:
 
 def as_text(data: bytes) -> Text:
     """Bytes with zeros behind them."""
-    return np.frombuffer(data + bytes(SENTINEL), np.uint8)
+    # Not a view of the bytes: of what cannot be written to, numba would compile every kernel once more.
+    text = np.zeros(len(data) + SENTINEL, np.uint8)
+    text[: len(data)] = np.frombuffer(data, np.uint8)
+    return text
 
 
 def read_list(text: Text, at: int = 0) -> tuple[Annotations, int]:
@@ -110,11 +121,13 @@ def read_members(text: Text) -> tuple[dict[str, Any], Annotations | None]:
         end = int(skip_string(text, at))
         if end == BAD:
             return members, None
-        name = json.loads(text[at:end].tobytes())
+        name = _load_json(text, at, end)
         at = int(skip_space(text, end))
         if text[at] != COLON:
             return members, None
         at = int(skip_space(text, at + 1))
+        if not isinstance(name, str) or name in members or (name == "annotations" and annotations is not None):
+            return members, None
         if name == "annotations":
             annotations, after = read_list(text, at)
         else:
@@ -122,13 +135,25 @@ def read_members(text: Text) -> tuple[dict[str, Any], Annotations | None]:
         if after == BAD:
             return members, None
         if name != "annotations":
-            members[name] = json.loads(text[at:after].tobytes())
+            members[name] = _load_json(text, at, after)
+            if members[name] is UNREADABLE:
+                return members, None
         at = int(skip_space(text, after))
         if text[at] == COMMA:
             at = int(skip_space(text, at + 1))
+            if text[at] != QUOTE:
+                return members, None
         elif text[at] != CLOSE_OBJECT:
             return members, None
-    return members, annotations
+    return members, annotations if skip_space(text, at + 1) == len(text) - SENTINEL else None
+
+
+def _load_json(text: Text, start: int, stop: int) -> Any:
+    """A value, or UNREADABLE."""
+    try:
+        return json.loads(text[start:stop].tobytes().decode())
+    except (ValueError, RecursionError):
+        return UNREADABLE
 
 
 @njit(cache=True, nogil=True)
@@ -178,45 +203,52 @@ def _scan_object(
     if text[at] != OPEN_OBJECT:
         return BAD, doubts
     at = skip_space(text, at + 1)
+    met = 0
     while text[at] != CLOSE_OBJECT:
         name = at + 1
         at = skip_string(text, at)
         if at == BAD:
             return BAD, doubts
+        flag = 0
         length = at - 1 - name
         at = skip_space(text, at)
         if text[at] != COLON:
             return BAD, doubts
         at = skip_space(text, at + 1)
         if same(text, name, length, NAME_MASK):
+            flag = SEEN_MASK
             at = _scan_mask(text, at, row, whole)
         elif same(text, name, length, NAME_IMAGE):
+            flag = SEEN_IMAGE
             whole[row, IMAGE], at = read_integer(text, at)
-            whole[row, SEEN] |= SEEN_IMAGE
         elif same(text, name, length, NAME_CATEGORY):
+            flag = SEEN_CATEGORY
             whole[row, CATEGORY], at = read_integer(text, at)
-            whole[row, SEEN] |= SEEN_CATEGORY
         elif same(text, name, length, NAME_ID):
+            flag = SEEN_ID
             whole[row, ID], at = read_integer(text, at)
-            whole[row, SEEN] |= SEEN_ID
         elif same(text, name, length, NAME_CROWD):
+            flag = SEEN_CROWD
             whole[row, CROWD], at = read_integer(text, at)
         elif same(text, name, length, NAME_SCORE):
+            flag = SEEN_SCORE
             at, doubts = _scan_real(text, at, row, SCORE, real, hard, doubts)
-            whole[row, SEEN] |= SEEN_SCORE
         elif same(text, name, length, NAME_AREA):
+            flag = SEEN_AREA
             at, doubts = _scan_real(text, at, row, AREA, real, hard, doubts)
-            whole[row, SEEN] |= SEEN_AREA
         elif same(text, name, length, NAME_BOX):
+            flag = SEEN_BOX
             at, doubts = _scan_box(text, at, row, whole, real, hard, doubts)
         else:
             for i in range(length):
                 # An escaped name may be one of the above.
                 if text[name + i] == 92:
                     return BAD, doubts
-            at = skip_value(text, at)
-        if at == BAD:
+            at = check_value(text, at) if check_string(text, name - 1) != BAD else BAD
+        if at == BAD or met & flag:
+            # What is given twice is not chosen from.
             return BAD, doubts
+        met |= flag
         at = skip_space(text, at)
         if text[at] == COMMA:
             at = skip_space(text, at + 1)
@@ -224,6 +256,7 @@ def _scan_object(
                 return BAD, doubts
         elif text[at] != CLOSE_OBJECT:
             return BAD, doubts
+    whole[row, SEEN] |= met & ~SEEN_BOX
     return at + 1, doubts
 
 
@@ -270,7 +303,6 @@ def _scan_box(
 @njit(cache=True, nogil=True)
 def _scan_mask(text: Text, at: int, row: int, whole: NDArray[np.int64]) -> int:
     """Where a mask is written, and how."""
-    whole[row, SEEN] |= SEEN_MASK
     if text[at] == OPEN_LIST:
         whole[row, KIND], whole[row, START] = POLYGONS, at
         at = skip_value(text, at)
@@ -280,6 +312,7 @@ def _scan_mask(text: Text, at: int, row: int, whole: NDArray[np.int64]) -> int:
         return BAD
     whole[row, KIND] = NOTHING
     at = skip_space(text, at + 1)
+    met = 0
     while text[at] != CLOSE_OBJECT:
         name = at + 1
         at = skip_string(text, at)
@@ -291,6 +324,7 @@ def _scan_mask(text: Text, at: int, row: int, whole: NDArray[np.int64]) -> int:
             return BAD
         at = skip_space(text, at + 1)
         if same(text, name, length, NAME_COUNTS):
+            flag = SEEN_COUNTS
             compressed = text[at] == QUOTE
             whole[row, KIND], whole[row, START] = (COMPRESSED, at + 1) if compressed else (COUNTS, at)
             if not compressed and text[at] != OPEN_LIST:
@@ -298,11 +332,13 @@ def _scan_mask(text: Text, at: int, row: int, whole: NDArray[np.int64]) -> int:
             at = skip_value(text, at)
             whole[row, STOP] = at - 1 if compressed else at
         elif same(text, name, length, NAME_SIZE):
+            flag = SEEN_SIZE
             at = _scan_size(text, at, row, whole)
         else:
             return BAD
-        if at == BAD:
+        if at == BAD or met & flag:
             return BAD
+        met |= flag
         at = skip_space(text, at)
         if text[at] == COMMA:
             at = skip_space(text, at + 1)
@@ -310,7 +346,7 @@ def _scan_mask(text: Text, at: int, row: int, whole: NDArray[np.int64]) -> int:
                 return BAD
         elif text[at] != CLOSE_OBJECT:
             return BAD
-    return at + 1
+    return at + 1 if met == SEEN_SIZE | SEEN_COUNTS else BAD
 
 
 @njit(cache=True, nogil=True)

@@ -70,6 +70,8 @@ class Counts:
     """(d,) index of the image of each detection; detections are in order of category, image, and rank."""
     category: NDArray[np.int64]
     """(d,) index of its category."""
+    row: NDArray[np.int64]
+    """(d,) its place in the answer."""
     rank: NDArray[np.int64]
     """(d,) place among the detections of its image and category, from 0."""
     score: NDArray[np.float64]
@@ -151,6 +153,7 @@ def count_instances(
         categories=categories,
         image=image,
         category=category,
+        row=order,
         rank=rank,
         score=answer.real[order, SCORE],
         outcome=outcome,

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from overtrace.scoring.annotations import COMPRESSED, COUNTS, POLYGONS
+from overtrace.scoring.annotations import COMPRESSED, COUNTS, HEIGHT, KIND, POLYGONS, START, STOP, WIDTH
 from overtrace.scoring.text import (
     BACKSLASH,
     BAD,
@@ -23,7 +23,7 @@ from overtrace.scoring.text import (
     skip_space,
 )
 
-FINE, NO_TEXT, UNFILLED, ZERO_RUN, NO_POLYGON = 0, 1, 2, 3, 4
+FINE, NO_TEXT, UNFILLED, ZERO_RUN, NO_POLYGON, TOO_LONG = range(6)
 """What a mask is."""
 FAULTS = (
     "",
@@ -31,8 +31,11 @@ FAULTS = (
     "its run lengths do not add up to height x width",
     "it has a run of length 0 between others, at which pycocotools would stop reading",
     "a polygon of it has fewer than three points, an odd number of numbers, or coordinates beyond 100 million",
+    "a polygon of it steps over more than 16 million columns of pixels",
 )
 FARTHEST = 1e8
+MOST_CHANGES = 2**24
+"""Of one polygon; a small file could otherwise ask for all memory."""
 FINER = 5
 """Polygons are walked on a grid this much finer than the pixels."""
 MIDDLE = 2
@@ -74,6 +77,25 @@ def read_mask(
 
 
 @njit(cache=True, nogil=True)
+def find_bad_masks(text: Text, whole: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """What each of some masks is: (rows,) FINE, or what is wrong with it.
+
+    Args:
+        text: of the file.
+        whole: (n, 10) as in ``Annotations``.
+        rows: which of them to read.
+    """
+    found = np.zeros(len(rows), np.uint8)
+    intervals = np.empty((2, 1024), np.int32)
+    for i in range(len(rows)):
+        line = whole[rows[i]]
+        kind, start, stop, height, width = line[KIND], line[START], line[STOP], line[HEIGHT], line[WIDTH]
+        intervals, _, fault = read_mask(text, kind, start, stop, height, width, intervals, 0)
+        found[i] = fault
+    return found
+
+
+@njit(cache=True, nogil=True)
 def _read_compressed(
     text: Text, start: int, stop: int, pixels: int, intervals: Intervals, count: int
 ) -> tuple[int, int]:
@@ -86,8 +108,12 @@ def _read_compressed(
             letter = signed(text[p])
             if letter < 48 or letter > 111 or shift > 60:
                 return count, NO_TEXT
-            # JSON writes a backslash as two.
-            p += ONE + ONE if letter == BACKSLASH else ONE
+            if letter == BACKSLASH:
+                # JSON writes it as two; other escapes, which no encoder writes, are not followed.
+                p += ONE
+                if text[p] != BACKSLASH:
+                    return count, NO_TEXT
+            p += ONE
             letter -= 48
             value |= (letter & 31) << shift
             shift += 5
@@ -124,6 +150,8 @@ def _read_counts(text: Text, start: int, pixels: int, intervals: Intervals, coun
         more = text[at] == COMMA
         if more:
             at = skip_space(text, at + 1)
+            if text[at] == CLOSE_LIST:
+                return count, NO_TEXT
         if value < 0 or value > pixels - place:
             return count, UNFILLED
         if value == 0 and number > 0 and more:
@@ -162,16 +190,25 @@ def _read_polygons(
             at = skip_space(text, at)
             if text[at] == COMMA:
                 at = skip_space(text, at + 1)
+                if text[at] == CLOSE_LIST:
+                    return intervals, count, NO_TEXT
             elif text[at] != CLOSE_LIST:
                 return intervals, count, NO_TEXT
         if numbers < 6 or numbers % 2:
             return intervals, count, NO_POLYGON
         corners[numbers], corners[numbers + 1] = corners[0], corners[1]
-        intervals, count = _fill(corners[: numbers + 2], height, width, intervals, count)
+        most = _count_changes(corners[: numbers + 2], width)
+        if most > MOST_CHANGES:
+            return intervals, count, TOO_LONG
+        intervals, count = _fill(corners[: numbers + 2], most, height, width, intervals, count)
         polygons += 1
         at = skip_space(text, at + 1)
         if text[at] == COMMA:
             at = skip_space(text, at + 1)
+            if text[at] != OPEN_LIST:
+                return intervals, count, NO_TEXT
+        elif text[at] != CLOSE_LIST:
+            return intervals, count, NO_TEXT
     if text[at] != CLOSE_LIST or polygons == 0:
         return intervals, count, NO_TEXT
     if polygons > 1:
@@ -180,8 +217,17 @@ def _read_polygons(
 
 
 @njit(cache=True, nogil=True)
+def _count_changes(corners: NDArray[np.int64], width: int) -> int:
+    """At most so many columns are stepped over by the edges of a polygon."""
+    most = 0
+    for i in range(0, len(corners) - 2, 2):
+        most += min(abs(corners[i + 2] - corners[i]) // FINER + 2, width)
+    return most
+
+
+@njit(cache=True, nogil=True)
 def _fill(
-    corners: NDArray[np.int64], height: int, width: int, intervals: Intervals, count: int
+    corners: NDArray[np.int64], most: int, height: int, width: int, intervals: Intervals, count: int
 ) -> tuple[Intervals, int]:
     """Append the intervals of one polygon.
 
@@ -190,12 +236,10 @@ def _fill(
 
     Args:
         corners: (2 n + 2,) x and y on the finer grid, the first corner again at the end.
+        most: columns that its edges can step over.
     Source:
         The same pixels as github.com/cocodataset/cocoapi, common/maskApi.c, rleFrPoly, which visits every point.
     """
-    most = 0
-    for i in range(0, len(corners) - 2, 2):
-        most += abs(corners[i + 2] - corners[i]) // FINER + 2
     changes = np.empty(most, np.int64)
     found = 0
     for i in range(0, len(corners) - 2, 2):

@@ -118,7 +118,7 @@ def _count_labels(
     labelled: NDArray[np.bool_],
     sums: NDArray[np.int64],
 ) -> None:
-    """Eight pixels at a time where all eight are alike in both, as most are."""
+    """Runs of one pair of labels; eight pixels at a time where all eight are alike in both, as most are."""
     every = np.uint64(0x0101010101010101)
     run = 0
     last_truth, last_answer = np.uint8(0), np.uint8(0)

@@ -81,7 +81,9 @@ def _read_any(data: bytes, name: str | Path) -> LabelMap:
                 kind = "16-bit" if image.mode.startswith("I") else f"colour ({image.mode})"
                 raise BadAnswer(f"{name} is a {kind} PNG: send labels as 8-bit PNG of one band")
             return LabelMap(np.asarray(image.convert("L") if image.mode == "1" else image), image.mode == "P")
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+    except UnidentifiedImageError as error:
+        raise BadAnswer(f"{name} is damaged: its header makes no sense: send it again") from error
+    except (Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise BadAnswer(f"{name} is damaged: {error}: send it again") from error
 
 

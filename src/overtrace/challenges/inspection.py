@@ -1,0 +1,46 @@
+"""What it means to check an answer: a claim in, all its faults out."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from overtrace import __version__
+from overtrace.challenges.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is checked, and against what."""
+
+    answers: Path
+    truth: Path | None = None
+    """Without it nothing is asked of an answer that only truth can tell."""
+    ids: Path | None = None
+    """A list of the images that count; without truth, of those that an answer may name."""
+    profile: str = ""
+    """Empty for that of the protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is wrong with an answer, and what was looked at."""
+
+    faults: list[Fault] = field(default_factory=list)
+    """Each keeps the answer from being scored."""
+    notes: list[Fault] = field(default_factory=list)
+    """What is allowed, but hardly meant, such as an answer without a detection."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many there are of files, images, detections."""
+
+    def as_json(self, protocol: str, profile: str) -> dict[str, Any]:
+        """What is written to a file."""
+        names = ("file", "where", "found", "wanted")
+        return {
+            "protocol": protocol,
+            "profile": profile,
+            "checker": {"name": "overtrace", "version": __version__},
+            "in_order": not self.faults,
+            "checked": self.counts,
+            "faults": [{name: getattr(fault, name) for name in names} for fault in self.faults],
+            "notes": [{name: getattr(note, name) for name in names} for note in self.notes],
+        }
