@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overtrace import __version__
 from overtrace.errors import BadOption
+
+if TYPE_CHECKING:
+    from overtrace.challenges.evidence import Evidence
 
 Row = dict[str, str | int | float]
 
@@ -61,6 +64,8 @@ class Verdict:
     """One row an image."""
     sample: Sample
     """For comparing this answer with others."""
+    explain: Callable[[], "Evidence"]
+    """What the score hides; reads the files once more when it is called, and until then keeps nothing of them."""
 
     def as_json(self) -> dict[str, Any]:
         """What is written to a file."""

@@ -7,6 +7,7 @@ Source:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from overtrace.challenges.itc_files import read
 from overtrace.scoring.annotations import Annotations
 from overtrace.scoring.instances import AREAS, HIT, THRESHOLDS, BadMask, Counts, Rule, count_instances
 from overtrace.scoring.precision import Curves, draw_curves, resample_ap, summarise
+
+if TYPE_CHECKING:
+    from overtrace.challenges.evidence import Evidence
 
 SOURCE = "https://www2.isprs.org/commissions/comm1/wg8/itc-segmentation/"
 NUMBERS = ("AP", "AP50", "AP75", "AP small", "AP medium", "AP large")
@@ -170,7 +174,14 @@ def judge(question: Question) -> Verdict:
         for part in score.data_sets
     ]
     images = [row for part in score.data_sets for row in _images_of(part)]
-    return Verdict("itc", profile.name, score.score, {"data_sets": parts}, table, images, _sample(score))
+
+    def explain() -> "Evidence":
+        # Only a report needs it, and it takes a while to load.
+        from overtrace.challenges import evidence_itc
+
+        return evidence_itc.explain(question, score, table)
+
+    return Verdict("itc", profile.name, score.score, {"data_sets": parts}, table, images, _sample(score), explain)
 
 
 def _images_of(part: DataSetScore) -> list[Row]:

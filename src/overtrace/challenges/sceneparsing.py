@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ from overtrace.errors import BadAnswer
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.pixels import PixelCounts, PixelScore, count_classes, count_pairs, score_pixels
 from overtrace.scoring.png import LabelMap, read_labels
+
+if TYPE_CHECKING:
+    from overtrace.challenges.evidence import Evidence
 
 MOST_FAULTS = 1000
 
@@ -155,7 +159,14 @@ def judge(labels: Labels, question: Question) -> Verdict:
         "classes": classes,
     }
     table = [row for row in classes if row["pixels"]]
-    return Verdict(challenge.name, profile, found.score, parts, table, images, _sample(found))
+
+    def explain() -> "Evidence":
+        # Only a report needs it.
+        from overtrace.challenges import evidence_scenes
+
+        return evidence_scenes.explain(question, labels, found)
+
+    return Verdict(challenge.name, profile, found.score, parts, table, images, _sample(found), explain)
 
 
 def _sample(found: SceneScore) -> Sample:
