@@ -1,7 +1,7 @@
 """What a score does not say: plain arrays and rows from which a page is made; each protocol fills them its own way."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -133,8 +133,9 @@ class Evidence:
     tables: tuple[Table, ...] = ()
     pictures: tuple[Picture, ...] = ()
     label_pictures: tuple[LabelPicture, ...] = ()
-    class_names: Mapping[int, str] | None = None
+    class_names: Mapping[int, str] = field(default_factory=dict)
     """By label."""
+    class_colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
 
 
 COVERING_KINDS = (
@@ -232,11 +233,13 @@ def tally_confidence(confidence: NDArray[np.float64], kinds: NDArray[np.uint8]) 
 def rows_of_kinds(
     true: NDArray[np.uint8], true_image: NDArray[np.int64], found: NDArray[np.uint8], image: NDArray[np.int64], n: int
 ) -> tuple[list[Row], NDArray[np.int64]]:
-    """For each of n images: F1, the errors of each kind; and (n,) how many errors there are in all."""
+    """For each of n images: F1, and the errors of each kind; and (n,) how many there are in all, without what is lost
+    to the cap.
+    """
     objects, detections = count_kinds(true, true_image, n), count_kinds(found, image, n)
-    # An object beyond the cap counts, so it is one that was not found; a detection that was cut does not.
-    lost, wrong = objects[:, 1:6].sum(axis=1), detections[:, 1:5].sum(axis=1)
-    total = 2 * detections[:, 0] + lost + wrong
+    lost, wrong = objects[:, 1:5].sum(axis=1), detections[:, 1:5].sum(axis=1)
+    # What is lost to the cap was not found, though the answer is not to blame.
+    total = 2 * detections[:, 0] + lost + objects[:, 5] + wrong
     f1 = np.divide(2 * detections[:, 0], total, out=np.zeros(n), where=total > 0)
     rows: list[Row] = [
         {

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import rasterio.features
-import shapely
 from numpy.typing import NDArray
 
 from overtrace.challenges import itc_files
@@ -20,7 +18,6 @@ from overtrace.challenges.evidence import (
     Evidence,
     Outline,
     Picture,
-    Ring,
     Table,
     Tally,
     name_bins,
@@ -31,20 +28,33 @@ from overtrace.challenges.evidence import (
     worst,
 )
 from overtrace.challenges.itc import DataSetScore, ItcScore
-from overtrace.scoring.annotations import AREA, CROWD, HEIGHT, KIND, SCORE, START, STOP, WIDTH, Annotations
-from overtrace.scoring.errors import ALONE, CUT, FOUND_KINDS, HIT, LEFT_OUT, TRUE_KINDS, Kinds, name_errors
+from overtrace.scoring.annotations import AREA, CROWD, SCORE, Annotations
+from overtrace.scoring.errors import (
+    ALONE,
+    CUT,
+    FOUND_KINDS,
+    HIT,
+    LEFT_OUT,
+    MERGED,
+    ROUGH,
+    SPLIT,
+    TRUE_KINDS,
+    Kinds,
+    name_errors,
+)
 from overtrace.scoring.instances import HIT as COUNTED_HIT
 from overtrace.scoring.instances import IGNORED
+from overtrace.scoring.mask_outlines import trace_mask
 from overtrace.scoring.mask_pairs import MaskPairs, pair_masks, take_objects
-from overtrace.scoring.masks import measure, read_mask
 
+LOST = (MERGED, SPLIT, ROUGH, ALONE)
 SHOWN_PX = 1400
 """Outlines are simplified to what can be seen on so many pixels."""
 CAP_KINDS = (
     (
         "cap",
-        "Beyond the cap: not found, but a detection that the cap cut overlaps it with an IoU of at least 0.5. It "
-        "counts as one that was not found.",
+        "Lost to the cap: not found, but a detection that the cap cut overlaps it with an IoU of at least 0.5. It "
+        "counts as not found, but it is no error of the answer, and no image is called worse for it.",
         "Cut by the cap: the image has more detections than count, and this is not among the surest. It is "
         "neither hit nor error.",
     ),
@@ -204,7 +214,14 @@ def _best_row(name: str, scores: NDArray[np.float64], hit: NDArray[np.bool_], ob
     last = np.append(scores[order][1:] != scores[order][:-1], True)[: len(order)]
     kept, hits = np.flatnonzero(last) + 1, np.cumsum(hit[order])[last]
     if len(kept) == 0:
-        return {"data set": name, "keep from score": 0.0, "precision": 0.0, "recall": 0.0, "best F1": 0.0}
+        return {
+            "data set": name,
+            "keep from score": 0.0,
+            "precision": 0.0,
+            "recall": 0.0,
+            "best F1": 0.0,
+            "F1 of all": 0.0,
+        }
     f1 = 2 * hits / (kept + objects)
     best = int(np.argmax(f1))
     return {
@@ -237,30 +254,8 @@ def _draw_picture(part: _Part, i: int, row: int, errors: int) -> Picture:
             layer = {HIT: "hit", CUT: "cut"}.get(kind, "false")
             told = f"detection: {FOUND_KINDS[kind]}, score {part.answer.real[file_row, SCORE]:.3g}"
             outlines.append(Outline(layer, told, trace_mask(part.answer, file_row, max(size) / SHOWN_PX)))
-    for g in np.flatnonzero((part.true_image == i) & (kinds.true != HIT) & (kinds.true != LEFT_OUT)).tolist():
+    for g in np.flatnonzero((part.true_image == i) & np.isin(kinds.true, LOST)).tolist():
         told, file_row = f"object: {TRUE_KINDS[kinds.true[g]]}", int(part.masks.true_rows[g])
         outlines.append(Outline("missed", told, trace_mask(data_set.annotations, file_row, max(size) / SHOWN_PX)))
     name = data_set.files[i] or str(data_set.images[i])
     return Picture(data_set.name, name, row, f"{errors:,} errors", size, tuple(outlines))
-
-
-def trace_mask(annotations: Annotations, row: int, coarse_px: float) -> tuple[Ring, ...]:
-    """Outlines of a mask, along the edges of its pixels, simplified by ``coarse_px``; (v, 2) x and y each."""
-    line = annotations.whole[row]
-    kind, start, stop, height, width = (int(line[column]) for column in (KIND, START, STOP, HEIGHT, WIDTH))
-    intervals, count, _ = read_mask(annotations.text, kind, start, stop, height, width, np.empty((2, 256), np.int32), 0)
-    shape = np.zeros(5, np.int64)
-    measure(intervals, 0, count, height, shape)
-    area, left, right, top, bottom = shape.tolist()
-    if area == 0:
-        return ()
-    pixels = np.zeros((right + 1 - left) * height, np.uint8)
-    for first, end in (intervals[:, :count].T - left * height).tolist():
-        pixels[first:end] = 1
-    mask = np.ascontiguousarray(pixels.reshape(-1, height)[:, top : bottom + 1].T)
-    rings: list[Ring] = []
-    for shape_of_mask, _ in rasterio.features.shapes(mask, mask=mask.astype(bool)):
-        polygon = shapely.simplify(shapely.geometry.shape(shape_of_mask), coarse_px)
-        corner = np.array([left, top])
-        rings += [np.asarray(ring.coords)[:-1] + corner for ring in (polygon.exterior, *polygon.interiors)]
-    return tuple(rings)

@@ -1,6 +1,5 @@
 """What the score of scenes hides: each class, which classes are taken for which, the worst images."""
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from operator import add
@@ -47,6 +46,9 @@ def explain(question: Question, labels: Labels, score: SceneScore) -> Evidence:
         tables=(_find_confusions(counts, labels, names),),
         label_pictures=tuple(_draw(pairs[i], i, float(share[i]), labels) for i in worst),
         class_names=names,
+        class_colours={
+            label: colour_of(0 if label == labels.unlabelled else label - labels.first + 1) for label in names
+        },
     )
 
 
@@ -129,7 +131,13 @@ def _draw(pair: Pair, row: int, share: float, labels: Labels) -> LabelPicture:
     return LabelPicture(pair.name, row, f"{share:.1%} of its pixels are right", true, answer, wrong)
 
 
-def shown_classes(picture: LabelPicture, most: int) -> Sequence[int]:
-    """The labels that fill most of a picture's truth and answer."""
-    sizes = np.bincount(picture.truth.ravel(), minlength=256) + np.bincount(picture.answer.ravel(), minlength=256)
-    return [int(label) for label in np.argsort(-sizes, kind="stable")[:most] if sizes[label]]
+def colour_of(number: int) -> tuple[int, int, int]:
+    """A colour for each number, neighbours far apart; 255 of them differ, and 0 is black.
+
+    Source:
+        The map of Pascal VOC, VOCdevkit, VOClabelcolormap.m: the bits of the number become the high bits of
+        the channels.
+    """
+    bits = [[number >> (3 * place + channel) & 1 for place in range(3)] for channel in range(3)]
+    red, green, blue = (sum(bit << (7 - place) for place, bit in enumerate(channel)) for channel in bits)
+    return red, green, blue

@@ -1,7 +1,7 @@
 """What the score of trees hides: errors by kind and size, the worst images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,11 +87,7 @@ def explain(question: Question, score: TreeScore, table: Sequence[Row]) -> Evide
         shares=("precision", "recall", "F1"),
         images=rows,
         kinds=POINT_KINDS if points else COVERING_KINDS,
-        tallies=(
-            tally_kinds("Objects", "set", ["all"], np.zeros_like(places[0]), kinds.true, found=False),
-            tally_kinds("Detections", "set", ["all"], np.zeros_like(places[1]), kinds.found, found=True),
-            *(() if points else _tally_boxes(images, kinds)),
-        ),
+        tallies=(*_tally_all(kinds, points), *(() if points else _tally_boxes(images, kinds))),
         pictures=tuple(_draw(score.names[i], i, int(errors[i]), images[i]) for i in worst(errors)),
     )
 
@@ -129,6 +125,14 @@ def _states(
 def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     areas: NDArray[np.float64] = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     return areas
+
+
+def _tally_all(kinds: Kinds, points: bool) -> list[Tally]:
+    tallies = [
+        tally_kinds(title, "set", ["all"], np.zeros(len(side), np.int64), side, found=found)
+        for title, side, found in (("Objects", kinds.true, False), ("Detections", kinds.found, True))
+    ]
+    return [replace(tally, kinds=tuple(_call(kind, points) for kind in tally.kinds)) for tally in tallies]
 
 
 def _tally_boxes(images: Sequence[_Image], kinds: Kinds) -> tuple[Tally, Tally]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 HIT, MERGED, SPLIT, ROUGH, ALONE, CUT, LEFT_OUT = range(7)
 """Kinds, the same for both sides: an object that is alone was missed, a detection that is alone is false."""
-TRUE_KINDS = ("hit", "merged", "split", "badly outlined", "missed", "beyond the cap", "left out")
+TRUE_KINDS = ("hit", "merged", "split", "badly outlined", "missed", "lost to the cap", "left out")
 FOUND_KINDS = ("hit", "merged", "split", "badly outlined", "false", "cut by the cap", "left out")
 HALF = 0.5
 """Share of an area from which on something covers it, or lies in it; inclusive."""
@@ -63,7 +63,7 @@ def name_errors(
         found_areas: (n,) of the detections.
         true_areas: (m,) of the objects.
         found: (n,) HIT or ALONE; CUT and LEFT_OUT take no part.
-        true: (m,) HIT or ALONE; an object beyond the cap, CUT, takes part as one that was not hit; LEFT_OUT does not.
+        true: (m,) HIT or ALONE; CUT, lost to the cap, takes part as one that was not hit; LEFT_OUT does not.
     """
     takes_part = (found[pairs.found] < CUT) & (true[pairs.true] < LEFT_OUT)
     i, j, shared = pairs.found[takes_part], pairs.true[takes_part], pairs.shared[takes_part]
