@@ -199,17 +199,22 @@ def tally_sizes(
     bounds: Sequence[int],
     names: Sequence[str],
     by: str,
+    measure: str = "size",
 ) -> tuple[Tally, Tally]:
     """Kinds by size, of objects and of detections, each by its own.
 
     Args:
         bounds: areas at which a class ends and the next begins, to which the bound belongs.
         names: of the classes, one more than bounds.
+        by: what the names are.
+        measure: what the headings say.
     """
     edges = np.asarray(bounds)
     return (
-        tally_kinds("Objects by size", by, names, np.searchsorted(edges, true_areas, "right"), true, found=False),
-        tally_kinds("Detections by size", by, names, np.searchsorted(edges, found_areas, "right"), found, found=True),
+        tally_kinds(f"Objects by {measure}", by, names, np.searchsorted(edges, true_areas, "right"), true, found=False),
+        tally_kinds(
+            f"Detections by {measure}", by, names, np.searchsorted(edges, found_areas, "right"), found, found=True
+        ),
     )
 
 
@@ -260,3 +265,8 @@ def worst(errors: NDArray[np.int64], most: int = MOST_PICTURES) -> list[int]:
     """The images with the most errors, the first of equal ones first; those without any are left out."""
     order = np.argsort(-errors, kind="stable")[:most]
     return [int(i) for i in order if errors[i] > 0]
+
+
+def tell_errors(errors: int) -> str:
+    """Said under a picture."""
+    return "1 error" if errors == 1 else f"{errors:,} errors"

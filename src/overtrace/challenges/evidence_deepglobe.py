@@ -20,6 +20,7 @@ from overtrace.challenges.evidence import (
     tally_confidence,
     tally_kinds,
     tally_sizes,
+    tell_errors,
     worst,
 )
 from overtrace.challenges.footprint_files import Footprints, read_footprints
@@ -117,7 +118,7 @@ def _draw(name: str, i: int, errors: int, true: Side, found: Side) -> Picture:
         Outline("missed", f"object: {TRUE_KINDS[kinds[row]]}", rings_of(footprints.polygons[row]))
         for row in np.flatnonzero((image == i) & (kinds != LEFT_OUT) & (kinds != HIT)).tolist()
     ]
-    return Picture(city_of(name), name, i, f"{errors:,} errors", None, tuple(outlines))
+    return Picture(city_of(name), name, i, tell_errors(errors), None, tuple(outlines))
 
 
 def rings_of(polygon: shapely.Polygon) -> tuple[Ring, ...]:

@@ -25,9 +25,10 @@ from overtrace.challenges.evidence import (
     tally_confidence,
     tally_kinds,
     tally_sizes,
+    tell_errors,
     worst,
 )
-from overtrace.challenges.itc import DataSetScore, ItcScore
+from overtrace.challenges.itc import NUMBERS, RECALL_NUMBERS, DataSetScore, ItcScore
 from overtrace.scoring.annotations import AREA, CROWD, SCORE, Annotations
 from overtrace.scoring.errors import (
     ALONE,
@@ -52,7 +53,7 @@ SHOWN_PX = 1400
 """Outlines are simplified to what can be seen on so many pixels."""
 CAP_KINDS = (
     (
-        "cap",
+        "cap: lost, or cut",
         "Lost to the cap: not found, but a detection that the cap cut overlaps it with an IoU of at least 0.5. It "
         "counts as not found, but it is no error of the answer, and no image is called worse for it.",
         "Cut by the cap: the image has more detections than count, and this is not among the surest. It is "
@@ -112,7 +113,7 @@ def explain(question: Question, score: ItcScore, table: Sequence[Row]) -> Eviden
             by_confidence,
         ),
         reliability=reliability,
-        tables=(_find_best(parts),),
+        tables=(_find_best(parts), _list_numbers(score)),
         pictures=_draw_worst(parts, errors),
     )
 
@@ -175,7 +176,7 @@ def _tally_sizes(parts: Sequence[_Part], true: NDArray[np.uint8], found: NDArray
     fine = name_bins(SIDES, "px")
     areas = (true_areas, true, found_areas, found)
     return (
-        *tally_sizes(*areas, [32**2, 96**2], coco, "size"),
+        *tally_sizes(*areas, [32**2, 96**2], coco, "area", "size, in the classes of COCO"),
         *tally_sizes(*areas, [side**2 for side in SIDES], fine, "side of a square of the same area"),
     )
 
@@ -234,6 +235,16 @@ def _best_row(name: str, scores: NDArray[np.float64], hit: NDArray[np.bool_], ob
     }
 
 
+def _list_numbers(score: ItcScore) -> Table:
+    """All that COCO prints."""
+    titles = [*NUMBERS, *(f"AR {limit:,}" for limit in score.profile.max_detections), *RECALL_NUMBERS]
+    rows: list[Row] = [
+        {"data set": part.name, **dict(zip(titles, part.numbers.tolist(), strict=True))} for part in score.data_sets
+    ]
+    note = "AP over IoU 0.50 to 0.95, and average recall. A -1 stands where there is nothing to find."
+    return Table("The twelve numbers of COCO", note, rows)
+
+
 def _draw_worst(parts: Sequence[_Part], errors: NDArray[np.int64]) -> tuple[Picture, ...]:
     """The images with the most errors, of all data sets."""
     firsts = np.cumsum([0, *(len(part.data_set.images) for part in parts)])
@@ -258,4 +269,4 @@ def _draw_picture(part: _Part, i: int, row: int, errors: int) -> Picture:
         told, file_row = f"object: {TRUE_KINDS[kinds.true[g]]}", int(part.masks.true_rows[g])
         outlines.append(Outline("missed", told, trace_mask(data_set.annotations, file_row, max(size) / SHOWN_PX)))
     name = data_set.files[i] or str(data_set.images[i])
-    return Picture(data_set.name, name, row, f"{errors:,} errors", size, tuple(outlines))
+    return Picture(data_set.name, name, row, tell_errors(errors), size, tuple(outlines))

@@ -15,7 +15,7 @@ from overtrace.challenges.sceneparsing import Labels, SceneScore
 from overtrace.scoring.pixels import count_pairs
 from overtrace.scoring.png import read_labels
 
-MOST_CONFUSIONS = 40
+MOST_CONFUSIONS = 25
 LONGEST_PX = 640
 """Of a picture; larger ones are thinned out."""
 
@@ -39,7 +39,7 @@ def explain(question: Question, labels: Labels, score: SceneScore) -> Evidence:
     worst = [int(i) for i in order if share[i] < 1]
     images: list[Row] = [{"wrong pixels": int(wrong)} for wrong in labelled - right]
     return Evidence(
-        notes=(_tell_unlabelled(labels, counts),),
+        notes=(_tell_score(labels, score), _tell_unlabelled(labels, counts)),
         parts=_rows_of_classes(counts, labels, names),
         shares=("IoU", "recall", "precision"),
         images=images,
@@ -61,6 +61,15 @@ def name_classes(labels: Labels) -> dict[int, str]:
 def _count(pair: Pair) -> NDArray[np.int64]:
     true, answer = (read_labels(member.read(), member.shown).labels for member in (pair.truth, pair.answer))
     return count_pairs(true, answer)
+
+
+def _tell_score(labels: Labels, score: SceneScore) -> str:
+    whole, totals = score.whole, reduce(add, score.images)
+    present = int(((totals.truth + totals.answer) > 0).sum())
+    return (
+        f"Pixel accuracy {whole.accuracy:.4f}; mean IoU {whole.mean_iou:.4f} over all {labels.classes} classes, in "
+        f"which an absent class counts as 0, and {whole.mean_iou_present:.4f} over the {present} that truth or answer hold."
+    )
 
 
 def _tell_unlabelled(labels: Labels, counts: NDArray[np.int64]) -> str:

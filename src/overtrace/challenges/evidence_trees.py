@@ -19,6 +19,7 @@ from overtrace.challenges.evidence import (
     rows_of_kinds,
     tally_kinds,
     tally_sizes,
+    tell_errors,
     worst,
 )
 from overtrace.challenges.tree_files import BOX, POINT, read_trees
@@ -153,7 +154,7 @@ def _draw(name: str, row: int, errors: int, image: _Image) -> Picture:
         for kind, shape in zip(image.kinds.true.tolist(), image.true, strict=True)
         if kind != HIT
     ]
-    return Picture("", name, row, f"{errors:,} errors", None, (*found, *missed))
+    return Picture("", name, row, tell_errors(errors), None, (*found, *missed))
 
 
 def _call(kind: str, points: bool) -> str:

@@ -45,18 +45,18 @@ class Photos:
                 if file.lower().endswith(SUFFIXES):
                     self._by_stem[Path(file).stem].append(Path(parent, file))
 
-    def find(self, name: str, part: str) -> Path | None:
-        """The photo of an image: of its stem, or else of a longer one that ends in ``_`` and its stem.
+    def find(self, name: str, part: str) -> list[Path]:
+        """The photos of an image: of its stem, or else of a longer one that ends in ``_`` and its stem.
 
-        Of several, the one in a folder named after the part; None if that leaves no choice or more than one.
+        Of several, those in a folder named after the part.
         """
         stem = PurePosixPath(name.replace("\\", "/")).stem if name.lower().endswith(SUFFIXES) else name
         found = self._by_stem.get(stem, [])
         if not found:
             found = [path for other, paths in self._by_stem.items() if other.endswith(f"_{stem}") for path in paths]
         if len(found) > 1:
-            found = [path for path in found if part in path.parts]
-        return found[0] if len(found) == 1 else None
+            found = [path for path in found if part in path.parts] or found
+        return found
 
     def read(self, name: str, part: str, size: tuple[int, int] | None) -> Photo | str:
         """The photo of an image, or why there is none.
@@ -64,9 +64,10 @@ class Photos:
         Args:
             size: height and width that it should have, or a multiple of them.
         """
-        path = self.find(name, part)
-        if path is None:
-            return "its photo was not found, or there are several of its name"
+        found = self.find(name, part)
+        if len(found) != 1:
+            return "several photos have its name" if found else "no photo found"
+        (path,) = found
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)

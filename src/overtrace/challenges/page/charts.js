@@ -94,7 +94,7 @@ function makeTable({ names, columns, shares = [], page = Infinity, sortBy = -1, 
   back.addEventListener("click", () => { state.first = Math.max(0, state.first - page); show(); });
   forth.addEventListener("click", () => { state.first += page; show(); });
   choose();
-  const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads, link ? make("th") : null)), body);
+  const table = make("table", { class: page < Infinity ? "paged" : "" }, make("thead", {}, make("tr", {}, ...heads, link ? make("th") : null)), body);
   const tools = page < Infinity ? make("div", { class: "tools" }, search, back, forth, said) : null;
   return make("div", {}, tools, make("div", { class: "scroll" }, table));
 }
@@ -166,8 +166,9 @@ function drawReliability(found) {
 function drawTally(tally, colours) {
   const used = tally.kinds.map((kind, k) => k).filter((k) => k < 5 || tally.counts.some((row) => row[k]));
   const heads = used.map((k) => make("th", { scope: "col" }, make("span", { class: "swatch", style: `background:${colours[k]}` }), tally.kinds[k]));
-  const rows = tally.rows.map((name, r) => {
-    const counts = tally.counts[r], total = counts.reduce((sum, count) => sum + count, 0);
+  const filled = tally.rows.map((name, r) => r).filter((r) => tally.counts[r].some(Boolean));
+  const rows = filled.map((r) => {
+    const name = tally.rows[r], counts = tally.counts[r], total = counts.reduce((sum, count) => sum + count, 0);
     const parts = used.filter((k) => counts[k]).map((k) =>
       make("i", { style: `width:${(100 * counts[k]) / total}%;background:${colours[k]}`, title: `${tally.kinds[k]}: ${counts[k].toLocaleString("en")}` }));
     return make("tr", {}, make("td", { class: "text name" }, name), make("td", { class: "bar" }, make("div", { class: "stack" }, ...parts)),

@@ -6,7 +6,7 @@ const KIND_COLOURS = ["hit", "merged", "split", "badly", "alone", "cut", "out"].
 const LAYERS = [
   ["hit", "hit: detection that is right"],
   ["false", "false: detection that is wrong"],
-  ["missed", "missed: object that was not found"],
+  ["missed", "missed: object that no detection hits"],
   ["cut", "detection cut by the cap"],
 ];
 const ROWS = 50;
@@ -33,7 +33,7 @@ function fillHeader() {
     tiles.push([sizeOf(objects).toLocaleString("en"), "objects in the truth"], [sizeOf(detections).toLocaleString("en"), "detections"]);
     tiles.push([totalOf(objects, 0).toLocaleString("en"), "hits"], [totalOf(objects, 4).toLocaleString("en"), "missed"], [totalOf(detections, 4).toLocaleString("en"), "false"]);
   }
-  element("tiles").append(...tiles.map(([value, name]) => make("div", { class: "tile" }, make("b", {}, value), make("span", {}, name))));
+  element("tiles").append(...tiles.map(([value, name]) => make("div", { class: "tile" }, make("b", { class: /^[\d,]+$/.test(value) ? "" : "words" }, value), make("span", {}, name))));
   element("notes").append(...facts.notes.map((note) => make("li", {}, note)));
   element("footer").textContent = `Written by overtrace ${facts.version}. Everything on this page is in this file.`;
 }
@@ -81,8 +81,8 @@ function fillImages() {
   const errors = facts.images.names.findIndex((name) => name === "errors" || name === "accuracy");
   const link = (i) => (shown.has(i) ? make("a", { href: `#picture-${i}` }, "picture") : null);
   const down = facts.images.names[errors] === "errors";
-  const shares = ["F1", "accuracy", "mean IoU of its classes"];
-  addSection("images", "Images", "Click a heading to sort.", makeTable({ ...facts.images, shares, page: ROWS, sortBy: errors, down, link: shown.size ? link : null }));
+  const counted = " Merged, split and badly outlined count objects; errors count all objects and detections that are no hit, but not what a cap cuts or loses.";
+  addSection("images", "Images", `Click a heading to sort.${facts.tallies.length ? counted : ""}`, makeTable({ ...facts.images, page: ROWS, sortBy: errors, down, link: shown.size ? link : null }));
 }
 
 function drawPicture(picture) {
@@ -127,12 +127,14 @@ function fillLabelPictures() {
     const truth = picture.classes.reduce((sum, one) => sum + one[2], 0);
     const classes = picture.classes.map(([name, colour, inTruth, inAnswer]) => make("span", {},
       make("span", { class: "swatch", style: `background:${colour}` }), `${name} ${share(inTruth, truth)} → ${share(inAnswer, truth)}`));
-    return make("figure", { id: `picture-${picture.row}` },
+    const figure = make("figure", { id: `picture-${picture.row}` },
       make("figcaption", {}, make("b", {}, picture.name), make("span", { class: "muted" }, ` – ${picture.note}${picture.why ? ` (${picture.why})` : ""}`)),
       make("div", { class: "panels" }, panel(picture.photo, "photo"), panel(picture.truth, "truth"), panel(picture.answer, "answer"), panel(picture.wrong, "wrong pixels")),
       make("div", { class: "classes muted" }, ...classes));
+    figure.addEventListener("click", () => figure.classList.toggle("wide"));
+    return figure;
   });
-  const note = "Those with the smallest share of right pixels. Wrong pixels are amber, right ones grey; black does not count. Below each, its classes with their share in the truth and in the answer.";
+  const note = "Those with the smallest share of right pixels. Wrong pixels are amber, right ones grey; black does not count. Below each, its classes with their share in the truth and in the answer. Click one to enlarge it.";
   addSection("pictures", "Worst images", note, make("div", { class: "labelled" }, ...figures));
 }
 
