@@ -68,7 +68,7 @@ def _tell_score(labels: Labels, score: SceneScore) -> str:
     present = int(((totals.truth + totals.answer) > 0).sum())
     return (
         f"Pixel accuracy {whole.accuracy:.4f}; mean IoU {whole.mean_iou:.4f} over all {labels.classes} classes, in "
-        f"which an absent class counts as 0, and {whole.mean_iou_present:.4f} over the {present} that truth or answer hold."
+        f"which an absent class counts as 0, and {whole.mean_iou_present:.4f} over the {present} that occur."
     )
 
 
