@@ -119,7 +119,7 @@ def test_the_numbers_are_those_of_the_verdict(page, tmp_path, crowns):
     for said in (
         "itc-default100",
         "2\nimages",
-        "5\nobjects in the truth",
+        "5\nobjects that count",
         "4\ndetections",
         "2\nhits",
         "0 of 4 detections",
@@ -347,33 +347,24 @@ def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path, crowns):
     assert sorted(tmp_path.iterdir()) == [path for path in before if path != crowns.truth]
 
 
-def test_photos_are_found_by_name(tmp_path):
-    for name in ("a.png", "one/b.jpg", "two/b.jpg", "RGB_c_img1.tif", "notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    photos = Photos(tmp_path)
-    assert photos.find("a.tif", "") == [tmp_path / "a.png"]
-    assert photos.find("folder/a.tif", "") == [tmp_path / "a.png"]
-    assert photos.find("b", "two") == [tmp_path / "two" / "b.jpg"]
-    assert len(photos.find("b", "three")) == 2
-    assert photos.find("c_img1", "") == [tmp_path / "RGB_c_img1.tif"]
-    assert photos.find("img", "") == []
-    assert photos.read("b", "three", None) == "several photos have its name"
-    assert photos.read("x", "", None) == "no photo found"
-    assert "a.png cannot be read" in photos.read("a", "", None)
+def test_the_outlines_of_many_crowns_are_thinned(page, tmp_path):
+    angle = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    circle = [number for a in angle for number in (100 + 40 * np.cos(a), 50 + 40 * np.sin(a))]
+    truth = [crown(i, 1, [circle]) for i in range(1, 1001)]
+    open_report(page, tmp_path, "itc", write_crowns(tmp_path, ["a.png"], truth, []))
+    assert page.locator("#pictures figure path.outline").count() == 1000
+    assert (tmp_path / "report.html").stat().st_size < 1_000_000
 
 
-def test_sixteen_bits_are_stretched(tmp_path):
-    import rasterio
+@pytest.mark.parametrize("scores", [[1e308, -1e308], [5, 5], [0, 0]])
+def test_any_scores_have_a_report(page, tmp_path, scores):
+    results = [found(1, square(10, 10, 10), score) for score in scores]
+    open_report(page, tmp_path, "itc", write_crowns(tmp_path, ["a.png"], [crown(1, 1, square(10, 10, 10))], results))
+    assert page.locator("#confidence svg rect").count() > 0
 
-    values = np.linspace(300, 700, 3 * 30 * 40).reshape(3, 30, 40).astype(np.uint16)
-    options = {"driver": "GTiff", "count": 3, "height": 30, "width": 40, "dtype": "uint16"}
-    with rasterio.open(tmp_path / "a.tif", "w", transform=rasterio.Affine(2, 0, 9, 0, -2, 9), **options) as image:
-        image.write(values)
-    photo = Photos(tmp_path).read("a", "", (60, 80))
-    (tmp_path / "a.jpg").write_bytes(photo.jpeg)
-    with Image.open(tmp_path / "a.jpg") as picture:
-        seen = np.asarray(picture)
-    assert (photo.height, photo.width, seen.shape) == (30, 40, (30, 40, 3))
-    assert seen.min() < 20
-    assert seen.max() > 235
+
+def test_images_without_buildings_have_a_report(page, tmp_path):
+    for side in ("truth", "answer"):
+        (tmp_path / f"{side}.csv").write_text("AOI_2_Vegas_img1,-1,POLYGON EMPTY,1\n")
+    open_report(page, tmp_path, "deepglobe", Question(tmp_path / "truth.csv", tmp_path / "answer.csv"))
+    assert page.locator("#pictures").count() == 0

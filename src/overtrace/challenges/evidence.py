@@ -225,7 +225,9 @@ def tally_confidence(confidence: NDArray[np.float64], kinds: NDArray[np.uint8]) 
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    edges = np.linspace(low, high, BINS + 1)
+    part = np.linspace(0, 1, BINS + 1)
+    # Not the difference of the two, which may be beyond all numbers.
+    edges = low * (1 - part) + high * part
     place = np.clip(np.searchsorted(edges, values, "right") - 1, 0, BINS - 1)
     sizes = np.bincount(place, minlength=BINS)
     sums = np.bincount(place, values, minlength=BINS)

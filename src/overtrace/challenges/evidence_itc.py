@@ -89,7 +89,7 @@ def explain(question: Question, score: ItcScore, table: Sequence[Row]) -> Eviden
         _judge(data_set, answer, part, question.workers)
         for data_set, answer, part in zip(truth, answers, score.data_sets, strict=True)
     ]
-    images = [(rows, errors) for part in parts for rows, errors in [_rows(part)]]
+    images = [_rows(part) for part in parts]
     errors = np.concatenate([errors for _, errors in images])
     names = [part.score.name for part in parts]
     true, found = (np.concatenate([getattr(part.kinds, side) for part in parts]) for side in ("true", "found"))
@@ -186,6 +186,8 @@ def _draw(score: DataSetScore) -> Curve:
     counts = score.counts
     chosen = [0, int(np.argmin(np.abs(counts.rule.thresholds - 0.75)))]
     present = counts.objects[:, :, 0].sum(axis=1) > 0
+    if not present.any():
+        present[:] = True
     precision = score.curves.precision[chosen][:, :, present, 0, -1].mean(axis=2)
     reached = score.curves.precision[0, :, :, 0, -1][:, present].max(axis=1) > 0
     scores = np.where(reached, score.curves.scores[0, :, :, 0, -1][:, present].max(axis=1), -1)

@@ -16,8 +16,8 @@ from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-LONGEST_PX = 1000
-QUALITY = 80
+LONGEST_PX = 900
+QUALITY = 75
 STRETCH = (2, 98)
 ASPECT = 0.01
 """By this much the shape of a photo may differ from that of its image."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
+from shapely import LinearRing
 
 from overtrace import __version__
 from overtrace.challenges.challenge import Row, Verdict
@@ -31,6 +33,10 @@ DIGITS = 6
 LARGEST_EXACT = 2**53
 """Larger whole numbers lose digits in a browser; they become text."""
 MOST_CLASSES_SHOWN = 12
+MOST_VERTICES = 40_000
+"""Of a picture; twelve of them take some 4 MB."""
+LEAST_CORNERS = 4
+SHOWN_PX = 1000
 MARGIN = 0.05
 """Around outlines whose image has no size and no photo."""
 RIGHT, WRONG = (58, 66, 61), (255, 176, 0)
@@ -153,7 +159,11 @@ def _picture(picture: Picture, photos: Photos | None) -> dict[str, Any]:
         "frame": [left, top, width, height],
         "photo": _url("jpeg", photo.jpeg) if isinstance(photo, Photo) else None,
         "why": photo if isinstance(photo, str) else None,
-        "outlines": [[one.layer, one.told, _path(one, digits)] for one in picture.outlines if one.rings],
+        "outlines": [
+            [one.layer, one.told, "".join(_ring(ring, digits) for ring in rings)]
+            for one, rings in zip(picture.outlines, _thin(picture.outlines, max(width, height)), strict=True)
+            if rings
+        ],
     }
 
 
@@ -172,12 +182,22 @@ def _frame(picture: Picture, photo: Photo | str | None) -> tuple[float, float, f
     return left, top, width, height
 
 
-def _path(outline: Outline, digits: int) -> str:
-    """For SVG; a single vertex is a line of no length, which is drawn as a dot."""
-    return "".join(_ring(ring, digits) for ring in outline.rings)
+def _thin(outlines: Sequence[Outline], longest: float) -> list[tuple[Ring, ...]]:
+    """The rings of each outline, simplified until a page can hold them, or until it would be seen."""
+    thinned = [outline.rings for outline in outlines]
+    for coarse in (1, 2, 4, 8):
+        if sum(len(ring) for rings in thinned for ring in rings) <= MOST_VERTICES:
+            break
+        thinned = [tuple(_simplify(ring, coarse * longest / SHOWN_PX) for ring in rings) for rings in thinned]
+    return thinned
+
+
+def _simplify(ring: Ring, coarse: float) -> Ring:
+    return ring if len(ring) <= LEAST_CORNERS else shapely.get_coordinates(LinearRing(ring).simplify(coarse))[:-1]
 
 
 def _ring(ring: Ring, digits: int) -> str:
+    """For SVG; a single vertex is a line of no length, which is drawn as a dot."""
     corners = " ".join(f"{_short(x, digits)} {_short(y, digits)}" for x, y in ring.tolist())
     return f"M{corners}{'h0' if len(ring) == 1 else 'Z'}"
 

@@ -159,14 +159,15 @@ def judge(labels: Labels, question: Question) -> Verdict:
         "classes": classes,
     }
     table = [row for row in classes if row["pixels"]]
-
-    def explain() -> "Evidence":
-        # Only a report needs it.
-        from overtrace.challenges import evidence_scenes
-
-        return evidence_scenes.explain(question, labels, found)
-
+    explain = partial(_explain, question, labels, found)
     return Verdict(challenge.name, profile, found.score, parts, table, images, _sample(found), explain)
+
+
+def _explain(question: Question, labels: Labels, found: SceneScore) -> "Evidence":
+    # Only a report needs it.
+    from overtrace.challenges import evidence_scenes
+
+    return evidence_scenes.explain(question, labels, found)
 
 
 def _sample(found: SceneScore) -> Sample:

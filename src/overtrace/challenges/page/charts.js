@@ -24,7 +24,7 @@ function writerOf(name, values) {
     return real ? value.toFixed(4) : value.toLocaleString("en");
   };
 }
-const percent = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(part === whole ? 0 : 1)} %` : "–");
+const percent = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(part === whole ? 0 : 1)}\u202f%` : "–");
 
 const shareBar = (value) =>
   make("span", { class: "share", "aria-hidden": "true" }, make("i", { style: `width:${100 * Math.max(0, Math.min(1, value || 0))}%` }));
@@ -102,11 +102,12 @@ function makeTable({ names, columns, shares = [], page = Infinity, sortBy = -1, 
 /* Axes from 0 to 1 upwards and from `low` to `high` along. */
 function drawAxes(low, high, along, up) {
   const box = { left: 46, top: 10, width: 330, height: 220 };
-  const x = (value) => box.left + (box.width * (value - low)) / (high - low || 1);
+  // Halves, since the difference of two scores may be beyond all numbers.
+  const x = (value) => box.left + box.width * ((value / 2 - low / 2) / (high / 2 - low / 2 || 1));
   const y = (value) => box.top + box.height * (1 - value);
   const svg = draw("svg", { viewBox: "0 0 390 276", role: "img", "aria-label": `${up} over ${along}` });
   for (let i = 0; i <= 5; i++) {
-    const part = i / 5, value = low + part * (high - low);
+    const part = i / 5, value = low * (1 - part) + high * part;
     svg.append(
       draw("line", { class: "grid", x1: x(low), x2: x(high), y1: y(part), y2: y(part) }),
       draw("line", { class: "grid", x1: x(value), x2: x(value), y1: y(0), y2: y(1) }),

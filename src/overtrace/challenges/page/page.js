@@ -9,6 +9,7 @@ const LAYERS = [
   ["missed", "missed: object that no detection hits"],
   ["cut", "detection cut by the cap"],
 ];
+const LEFT_OUT = KIND_COLOURS.length - 1;
 const ROWS = 50;
 const PARTS = { itc: "Data sets", deepglobe: "Cities", trees: "The set", sceneparsing: "Classes", camvid: "Classes" };
 
@@ -30,7 +31,7 @@ function fillHeader() {
   const tiles = [[facts.profile, "profile"], [`overtrace ${facts.version}`, "scorer"], [rowCount.toLocaleString("en"), "images"]];
   if (facts.tallies.length) {
     const [objects, detections] = facts.tallies;
-    tiles.push([sizeOf(objects).toLocaleString("en"), "objects in the truth"], [sizeOf(detections).toLocaleString("en"), "detections"]);
+    tiles.push([(sizeOf(objects) - totalOf(objects, LEFT_OUT)).toLocaleString("en"), "objects that count"], [sizeOf(detections).toLocaleString("en"), "detections"]);
     tiles.push([totalOf(objects, 0).toLocaleString("en"), "hits"], [totalOf(objects, 4).toLocaleString("en"), "missed"], [totalOf(detections, 4).toLocaleString("en"), "false"]);
   }
   element("tiles").append(...tiles.map(([value, name]) => make("div", { class: "tile" }, make("b", { class: /^[\d,]+$/.test(value) ? "" : "words" }, value), make("span", {}, name))));
