@@ -96,7 +96,7 @@ def shifted(polygons, i):
 def test_ranks():
     def answer(*values):
         parts = tuple(
-            itc.DataSetScore("d", 1, 1, 1, 0, 0, np.array([0, value]), counts=None, curves=None) for value in values
+            itc.DataSetScore("d", 1, 1, 1, 0, 0, 0, np.array([0, value]), counts=None, curves=None) for value in values
         )
         return itc.ItcScore(itc.DEFAULT, parts)
 

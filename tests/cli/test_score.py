@@ -47,6 +47,17 @@ def test_each_protocol(files, protocol, name, profile, score):
     assert sorted(path.name for path in files.iterdir()) == ["answer", "images.csv", "score.json", "truth"]
 
 
+@pytest.mark.parametrize(("protocol", "name", "profile", "score"), CASES)
+def test_each_protocol_has_a_report(files, protocol, name, profile, score):
+    truth, answer, out = files / "truth" / name, files / "answer" / name, files / "report.html"
+    done = run(protocol, "--truth", truth, "--answers", answer, "--report", out, "--images", files / "truth")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = out.read_text()
+    assert f'"protocol":"{protocol}","profile":"{profile}"' in page
+    assert done.stdout.splitlines()[-1].rpartition(" ")[2] in page
+    assert sorted(path.name for path in files.iterdir()) == ["answer", "report.html", "truth"]
+
+
 def test_a_profile_and_a_list_of_images(files):
     (files / "ids.txt").write_text("AOI_2_Vegas_img1\n")
     arguments = [
@@ -82,6 +93,8 @@ def test_a_profile_and_a_list_of_images(files):
             "folder no does not",
         ),
         (["deepglobe", "--truth", "truth/buildings.csv", "--answers", "answer/points"], "wanted"),
+        (["itc", "--truth", "a", "--answers", "b", "--images", "truth"], "--images needs --report"),
+        (["itc", "--truth", "a", "--answers", "b", "--report", "a.html", "--images", "no"], "--images no is no folder"),
         (["sceneparsing", "--truth", "truth/scenes", "--answers", "answer/points"], "a.png: it is missing"),
     ],
 )

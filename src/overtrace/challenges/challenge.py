@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from overtrace import __version__
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.errors import BadOption
+
+if TYPE_CHECKING:
+    from overtrace.challenges.evidence import Evidence
 
 Row = dict[str, str | int | float]
 
@@ -25,6 +28,8 @@ class Question:
     """Empty for that of the protocol."""
     ids: Path | None = None
     """A list of the images that count."""
+    ignore: Path | None = None
+    """Masks of ground that nobody labelled (itc)."""
     pixel_size_m: float = 1.0
     """Metres in a unit of the coordinates of trees."""
     workers: int = 1
@@ -62,6 +67,8 @@ class Verdict:
     """One row an image."""
     sample: Sample
     """For comparing this answer with others."""
+    explain: Callable[[], "Evidence"]
+    """What the score hides; reads the files once more when it is called, and until then keeps nothing of them."""
 
     def as_json(self) -> dict[str, Any]:
         """What is written to a file."""

@@ -38,6 +38,8 @@ class DataSet:
     categories: NDArray[np.int64]
     """(k,) ids, ascending."""
     annotations: Annotations
+    files: tuple[str, ...] = ()
+    """(i,) names of the files of the images; empty where one is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ def read_data_set(text: Text, name: str, shown: str) -> DataSet:
         raise BadAnswer(f"{shown} has two images of one id: ids must differ")
     if heights.min() < 1 or widths.min() < 1 or max(heights.max(), widths.max()) > LARGEST_SIDE:
         raise BadAnswer(f"{shown} has an image without a size, or larger than {LARGEST_SIDE:,} pixels on a side")
-    found = DataSet(name, ids, heights, widths, np.unique(categories[:, 0]), annotations)
+    files = tuple(str(members["images"][i].get("file_name", "")) for i in order.tolist())
+    found = DataSet(name, ids, heights, widths, np.unique(categories[:, 0]), annotations, files)
     faults = find_row_faults(annotations, know([found]), shown, OBJECT, told)
     if faults:
         raise refuse(faults)

@@ -8,6 +8,7 @@ Source:
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.errors import BadAnswer
 from overtrace.scoring.footprints import RULES, TOPCODER, FootprintCounts, FootprintRule, count_footprints, f1
 from overtrace.scoring.intervals import multiply
+
+if TYPE_CHECKING:
+    from overtrace.challenges.evidence import Evidence
 
 CITY_TOKENS = 3
 
@@ -148,7 +152,14 @@ def judge(question: Question) -> Verdict:
         }
         for i, image in enumerate(found.images)
     ]
-    return Verdict(DEEPGLOBE.name, name, found.score, {"cities": cities}, cities, images, _sample(found))
+
+    def explain() -> "Evidence":
+        # Only a report needs it.
+        from overtrace.challenges import evidence_deepglobe
+
+        return evidence_deepglobe.explain(question, found, cities)
+
+    return Verdict(DEEPGLOBE.name, name, found.score, {"cities": cities}, cities, images, _sample(found), explain)
 
 
 def check(claim: Claim) -> Inspection:

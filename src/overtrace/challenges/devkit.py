@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from overtrace.challenges.scene_files import Pair
+from overtrace.challenges.submission import Member
 from overtrace.errors import BadAnswer
 from overtrace.scoring.imresize import resize_bicubic
 from overtrace.scoring.pixels import ANSWER, PixelCounts, count_classes, count_labels
@@ -48,7 +49,7 @@ def count_like_devkit(pairs: Sequence[Pair], classes: int, workers: int = 1) -> 
 
 def _count(pair: Pair, classes: int) -> PixelCounts | None:
     truth = read_labels(pair.truth.read(), pair.truth.shown).labels
-    answer = _read_any(pair)
+    answer = read_any(pair.answer)
     if answer is None:
         return None
     if answer.shape != truth.shape:
@@ -58,14 +59,18 @@ def _count(pair: Pair, classes: int) -> PixelCounts | None:
     return count_classes(sums, classes)
 
 
-def _read_any(pair: Pair) -> NDArray[np.uint8] | None:
-    """Labels of 8 or 16 bits; None for colour."""
-    data = pair.answer.read()
+def read_any(member: Member) -> NDArray[np.uint8] | None:
+    """Labels of 8 or 16 bits; None for colour.
+
+    Raises:
+        BadAnswer: if it is no image that can be read.
+    """
+    data = member.read()
     try:
-        return read_labels(data, pair.answer.shown).labels
+        return read_labels(data, member.shown).labels
     except BadAnswer:
         try:
             with Image.open(io.BytesIO(data)) as image:
                 return np.asarray(image).astype(np.uint16) if image.mode.startswith("I") else None
         except (OSError, ValueError, SyntaxError) as error:
-            raise BadAnswer(f"{pair.answer.shown} is damaged: {error}: send it again") from error
+            raise BadAnswer(f"{member.shown} is damaged: {error}: send it again") from error

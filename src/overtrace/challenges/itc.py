@@ -6,7 +6,10 @@ Source:
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +20,14 @@ from overtrace.challenges.coco_files import DataSet
 from overtrace.challenges.faults import refuse
 from overtrace.challenges.itc_check import check, choose_images
 from overtrace.challenges.itc_files import read
+from overtrace.challenges.itc_ignore import add_ignored
 from overtrace.scoring.annotations import Annotations
-from overtrace.scoring.instances import AREAS, HIT, THRESHOLDS, BadMask, Counts, Rule, count_instances
+from overtrace.scoring.instances import AREAS, HIT, IGNORED, THRESHOLDS, BadMask, Counts, Rule, count_instances
 from overtrace.scoring.masks import find_bad_masks
 from overtrace.scoring.precision import Curves, draw_curves, resample_ap, summarise
+
+if TYPE_CHECKING:
+    from overtrace.challenges.evidence import Evidence
 
 SOURCE = "https://www2.isprs.org/commissions/comm1/wg8/itc-segmentation/"
 NUMBERS = ("AP", "AP50", "AP75", "AP small", "AP medium", "AP large")
@@ -56,6 +63,8 @@ class DataSetScore:
     detections_cut: int
     objects_beyond_cap: int
     """Objects that cannot be found because their image holds more than the cap."""
+    detections_ignored: int
+    """At an IoU of 0.50: those that a crowd region took, or ground that nobody labelled."""
     numbers: NDArray[np.float64]
     """(12,) as COCO prints them."""
     counts: Counts
@@ -111,7 +120,7 @@ def _score_data_set(data_set: DataSet, answer: Annotations, profile: Profile, wo
     # Masks beyond the cap were not read; a file is in order as a whole or not at all, whatever the profile.
     unread = np.ones(len(answer), bool)
     unread[counts.row] = False
-    if find_bad_masks(answer.text, answer.whole, np.flatnonzero(unread)).any():
+    if _find_any_bad(answer, np.flatnonzero(unread), workers):
         raise refuse(find_mask_faults(answer, f"the answer for {data_set.name}"))
     curves = draw_curves(counts)
     objects = counts.objects[:, :, 0]
@@ -123,10 +132,17 @@ def _score_data_set(data_set: DataSet, answer: Annotations, profile: Profile, wo
         detections=len(counts.row) + int(counts.cut.sum()),
         detections_cut=int(counts.cut.sum()),
         objects_beyond_cap=int(np.maximum(objects - cap, 0).sum()),
+        detections_ignored=int((counts.outcome[0, 0] == IGNORED).sum()),
         numbers=summarise(curves, counts),
         counts=counts,
         curves=curves,
     )
+
+
+def _find_any_bad(answer: Annotations, rows: NDArray[np.int64], workers: int) -> bool:
+    with ThreadPoolExecutor(workers) as pool:
+        parts = pool.map(partial(find_bad_masks, answer.text, answer.whole), np.array_split(rows, workers))
+        return any(part.any() for part in parts)
 
 
 def rank_by_average(scores: Sequence[ItcScore]) -> list[int]:
@@ -145,12 +161,20 @@ def _places(values: Sequence[float]) -> list[int]:
     return [1 + sum(other > value for other in values) for value in values]
 
 
-def judge(question: Question) -> Verdict:
-    """Score the files of an answer."""
-    profile = PROFILES[ITC.choose_profile(question)]
+def read_question(question: Question) -> tuple[list[DataSet], list[Annotations]]:
+    """Truth and answer; of the truth what counts."""
     truth, answers = read(question.truth, question.answers)
     if question.ids is not None:
         truth = choose_images(truth, question.ids)
+    if question.ignore is not None:
+        truth = add_ignored(truth, question.ignore)
+    return truth, answers
+
+
+def judge(question: Question) -> Verdict:
+    """Score the files of an answer."""
+    profile = PROFILES[ITC.choose_profile(question)]
+    truth, answers = read_question(question)
     score = score_answer(truth, answers, profile, question.workers)
     names = [*NUMBERS, *(f"AR {limit}" for limit in profile.max_detections), *RECALL_NUMBERS]
     parts = [
@@ -162,6 +186,7 @@ def judge(question: Question) -> Verdict:
             "detections": part.detections,
             "detections_cut": part.detections_cut,
             "objects_beyond_cap": part.objects_beyond_cap,
+            "detections_ignored": part.detections_ignored,
             "numbers": dict(zip(names, part.numbers.tolist(), strict=True)),
         }
         for part in score.data_sets
@@ -176,11 +201,20 @@ def judge(question: Question) -> Verdict:
             "detections": part.detections,
             "cut": part.detections_cut,
             "objects beyond cap": part.objects_beyond_cap,
+            "ignored": part.detections_ignored,
         }
         for part in score.data_sets
     ]
     images = [row for part in score.data_sets for row in _images_of(part)]
-    return Verdict("itc", profile.name, score.score, {"data_sets": parts}, table, images, _sample(score))
+
+    def explain() -> "Evidence":
+        # Only a report needs it, and it takes a while to load.
+        from overtrace.challenges import evidence_itc
+
+        return evidence_itc.explain(question, score, table)
+
+    name = profile.name if question.ignore is None else f"{profile.name}+ignore"
+    return Verdict(ITC.name, name, score.score, {"data_sets": parts}, table, images, _sample(score), explain)
 
 
 def _images_of(part: DataSetScore) -> list[Row]:

@@ -38,6 +38,8 @@ def score_files(protocol: str, question: Question) -> Verdict:
         BadOption: if there is no such protocol or profile.
         BadAnswer: if truth or answer are not in order; of an answer, it knows all faults that a check finds.
     """
+    if question.ignore is not None and protocol != "itc":
+        raise BadOption(f"{protocol} has no masks of what is ignored: leave out --ignore, which is for itc")
     challenge = find_challenge(protocol)
     try:
         return challenge.score(question)

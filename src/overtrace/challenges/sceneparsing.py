@@ -13,19 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
-from overtrace.challenges.devkit import count_like_devkit
+from overtrace.challenges.devkit import count_like_devkit, read_any
 from overtrace.challenges.faults import Fault, gather, refuse
 from overtrace.challenges.id_lists import read_ids
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.challenges.scene_files import Pair, find_name_faults, pair_files, read_names
 from overtrace.challenges.submission import Member
-from overtrace.errors import BadOption
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.pixels import (
     ANYWHERE,
@@ -38,6 +37,9 @@ from overtrace.scoring.pixels import (
     score_pixels,
 )
 from overtrace.scoring.png import LabelMap, read_labels
+
+if TYPE_CHECKING:
+    from overtrace.challenges.evidence import Evidence
 
 DEVKIT = "devkit-matlab"
 MOST_LABELS = 8
@@ -197,15 +199,23 @@ def judge(labels: Labels, question: Question) -> Verdict:
         accuracy, mean_iou = score_like_mit_semseg(found.images)
         parts["mit_semseg"] = {"accuracy": accuracy, "mean_iou": mean_iou, "score": (accuracy + mean_iou) / 2}
     table = [row for row in classes if row["pixels"]]
-    return Verdict(challenge.name, profile, found.score, parts, table, images, _sample(found))
+    explain = partial(_explain, question, labels, found)
+    return Verdict(challenge.name, profile, found.score, parts, table, images, _sample(found), explain)
+
+
+def _explain(question: Question, labels: Labels, found: SceneScore) -> "Evidence":
+    # Only a report needs it.
+    from overtrace.challenges import evidence_scenes
+
+    return evidence_scenes.explain(question, labels, found)
 
 
 def check(labels: Labels, claim: Claim) -> Inspection:
     """All that is wrong with the files of an answer: names, kinds, sizes and labels of all images."""
-    if claim.profile == DEVKIT:
-        raise BadOption(f"{DEVKIT} lets nearly all faults pass: check without it")
     faults: list[Fault] = []
     found = read_names(claim.answers, faults)
+    if claim.profile == DEVKIT:
+        return _check_like_devkit(claim, found, faults)
     true: dict[str, Member] = {}
     if claim.truth is not None:
         broken: list[Fault] = []
@@ -222,6 +232,20 @@ def check(labels: Labels, claim: Claim) -> Inspection:
             answer = read_labels(member.read(), member.shown)
             faults += _find_label_faults(np.bincount(answer.labels.ravel(), minlength=256), labels, allowed, member)
             faults += [] if truth is None else _find_size_faults(answer, truth, member)
+    return Inspection(faults, [], {"files": len(found), "images": len(found)})
+
+
+def _check_like_devkit(claim: Claim, found: dict[str, Member], faults: list[Fault]) -> Inspection:
+    """The kit lets all pass that is an image, if one of them is of the truth."""
+    kept = 0
+    for member in found.values():
+        with gather(faults, member.shown):
+            kept += read_any(member) is not None
+    true = set(found) if claim.truth is None else read_names(claim.truth, faults).keys()
+    if not faults and not (kept and true & found.keys()):
+        faults.append(
+            Fault(str(claim.answers), "", "no map of one band is of an image of the truth", "send index PNGs")
+        )
     return Inspection(faults, [], {"files": len(found), "images": len(found)})
 
 

@@ -9,7 +9,7 @@ Source:
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from overtrace.challenges.tree_files import POINT, Trees, find_trees, read_trees
 from overtrace.errors import BadAnswer
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.matching import Matches, match_boxes, match_points
+
+if TYPE_CHECKING:
+    from overtrace.challenges.evidence import Evidence
 
 REACH_M = 6.0
 LEAST_IOU = 0.4
@@ -115,7 +118,14 @@ def judge(question: Question) -> Verdict:
     parts: dict[str, Any] = {**row, "rule": rule, "images": len(found.names)}
     if found.columns == POINT and not whole.hits:
         parts["RMSE, m"] = None
-    return Verdict(TREES.name, profile, found.score, parts, [row], images, _sample(found))
+
+    def explain() -> "Evidence":
+        # Only a report needs it.
+        from overtrace.challenges import evidence_trees
+
+        return evidence_trees.explain(question, found, [row])
+
+    return Verdict(TREES.name, profile, found.score, parts, [row], images, _sample(found), explain)
 
 
 def check(claim: Claim) -> Inspection:

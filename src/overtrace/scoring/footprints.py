@@ -8,6 +8,8 @@ import shapely
 from numba import njit
 from numpy.typing import NDArray
 
+from overtrace.scoring.errors import Pairs
+
 Polygons = NDArray[np.object_]
 
 
@@ -51,6 +53,25 @@ class FootprintCounts:
     true: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class FootprintMatch:
+    """The footprints that count, those of the answer in the order in which they choose, and what they took."""
+
+    rows: NDArray[np.intp]
+    """(n,) row in the answer."""
+    images: NDArray[np.int64]
+    polygons: Polygons
+    """(n,) as the rule takes them, mended."""
+    areas: NDArray[np.float64]
+    true_rows: NDArray[np.intp]
+    """(m,) row in the truth."""
+    true_images: NDArray[np.int64]
+    true_polygons: Polygons
+    true_areas: NDArray[np.float64]
+    taken: NDArray[np.int64]
+    """(n,) which of the m was hit, or -1."""
+
+
 def count_footprints(
     truth_images: NDArray[np.int64],
     truth: Polygons,
@@ -75,8 +96,26 @@ def count_footprints(
         codes named at the rules. Their overlaps come from other geometry libraries: a pair may fall on the other side
         where its overlap is within rounding of the threshold.
     """
+    match = match_footprints(truth_images, truth, answer_images, answer, confidence, rule)
+    return FootprintCounts(
+        hits=np.bincount(match.images[match.taken >= 0], minlength=images),
+        found=np.bincount(match.images, minlength=images),
+        true=np.bincount(match.true_images, minlength=images),
+    )
+
+
+def match_footprints(
+    truth_images: NDArray[np.int64],
+    truth: Polygons,
+    answer_images: NDArray[np.int64],
+    answer: Polygons,
+    confidence: NDArray[np.float64],
+    rule: FootprintRule = TOPCODER,
+) -> FootprintMatch:
+    """The matches that ``count_footprints`` counts."""
     truth_areas, answer_areas = shapely.area(truth), shapely.area(answer)
     kept = _is_kept(truth_areas, rule.truth_area_px, rule.truth_area_kept)
+    true_rows = np.flatnonzero(kept)
     truth_images, truth, truth_areas = truth_images[kept], truth[kept], truth_areas[kept]
     kept = _is_kept(answer_areas, rule.answer_area_px, rule.answer_area_kept)
     order = np.flatnonzero(kept)
@@ -97,12 +136,18 @@ def count_footprints(
     enough = iou >= rule.least_iou if rule.at_least else iou > rule.least_iou
     i, j, iou = i[enough], j[enough], iou[enough]
     in_order = np.lexsort((j, i))
-    hit = _choose(i[in_order], j[in_order], iou[in_order], len(answer), len(truth))
-    return FootprintCounts(
-        hits=np.bincount(answer_images[hit], minlength=images),
-        found=np.bincount(answer_images, minlength=images),
-        true=np.bincount(truth_images, minlength=images),
+    taken = _choose(i[in_order], j[in_order], iou[in_order], len(answer), len(truth))
+    return FootprintMatch(
+        order, answer_images, sound_answer, answer_areas, true_rows, truth_images, sound, truth_areas, taken
     )
+
+
+def overlap_footprints(match: FootprintMatch) -> Pairs:
+    """All footprints that share ground with a true one of their image, and how much."""
+    i, j = _near(match.images, match.polygons, match.true_images, match.true_polygons)
+    shared = shapely.area(shapely.intersection(match.polygons[i], match.true_polygons[j]))
+    some = shared > 0
+    return Pairs(i[some].astype(np.int64), j[some].astype(np.int64), shared[some])
 
 
 def _is_kept(areas: NDArray[np.float64], least: float, equal: bool) -> NDArray[np.bool_]:
@@ -151,21 +196,20 @@ def _boxes(bounds: NDArray[np.float64], shift: NDArray[np.float64]) -> Polygons:
 @njit(cache=True, nogil=True)
 def _choose(
     i: NDArray[np.intp], j: NDArray[np.intp], iou: NDArray[np.float64], answers: int, truths: int
-) -> NDArray[np.bool_]:
-    """Each answer in turn takes the truth of largest overlap that is left, the first of equal ones."""
-    hit = np.zeros(answers, np.bool_)
+) -> NDArray[np.int64]:
+    """Each answer in turn takes the truth of largest overlap that is left, the first of equal ones; -1 for none."""
+    match = np.full(answers, -1, np.int64)
     taken = np.zeros(truths, np.bool_)
     pair = 0
     while pair < len(i):
-        answer, best, match = i[pair], 0.0, -1
+        answer, best = i[pair], 0.0
         while pair < len(i) and i[pair] == answer:
             if iou[pair] > best and not taken[j[pair]]:
-                best, match = iou[pair], j[pair]
+                best, match[answer] = iou[pair], j[pair]
             pair += 1
-        if match >= 0:
-            taken[match] = True
-            hit[answer] = True
-    return hit
+        if match[answer] >= 0:
+            taken[match[answer]] = True
+    return match
 
 
 def f1(counts: FootprintCounts) -> float:

@@ -57,13 +57,24 @@ def match_points(found: NDArray[np.float64], truth: NDArray[np.float64], reach: 
         Ventura et al., Individual tree detection in large-scale urban environments using high-resolution multispectral
         imagery, IJAEOG 130:103848, 2024: optimal assignment, 6 m
     """
-    distance = np.hypot(*(found[:, None] - truth[None]).transpose(2, 0, 1))
+    distance = point_distance(found, truth)
+    matched = distance[pair_points(distance, reach)]
+    return Matches(len(matched), len(found), len(truth), float((matched**2).sum()))
+
+
+def point_distance(found: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of each pair: (n, m), from (n, 2) and (m, 2)."""
+    distance: NDArray[np.float64] = np.hypot(*(found[:, None] - truth[None]).transpose(2, 0, 1))
+    return distance
+
+
+def pair_points(distance: NDArray[np.float64], reach: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows and columns of the matches that ``match_points`` counts, from (n, m) distances."""
     # A pair out of reach costs more than any number of pairs within it.
     cost = np.where(distance <= reach, distance, 1 + reach * (1 + min(distance.shape, default=0)))
     rows, columns = _assign(cost)
-    matched = distance[rows, columns]
-    matched = matched[matched <= reach]
-    return Matches(len(matched), len(found), len(truth), float((matched**2).sum()))
+    within = distance[rows, columns] <= reach
+    return rows[within], columns[within]
 
 
 def match_boxes(found: NDArray[np.float64], truth: NDArray[np.float64], least_iou: float) -> Matches:
@@ -77,9 +88,15 @@ def match_boxes(found: NDArray[np.float64], truth: NDArray[np.float64], least_io
         Weinstein et al., A benchmark dataset for canopy crown detection and delineation (NeonTreeEvaluation), PLOS
         Computational Biology 2021, doi:10.1371/journal.pcbi.1009180: optimal assignment, IoU of 0.4
     """
-    iou = box_iou(found, truth)
+    rows, _ = pair_boxes(box_iou(found, truth), least_iou)
+    return Matches(len(rows), len(found), len(truth))
+
+
+def pair_boxes(iou: NDArray[np.float64], least_iou: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows and columns of the matches that ``match_boxes`` counts, from (n, m) overlaps."""
     rows, columns = _assign(-iou)
-    return Matches(int((iou[rows, columns] >= least_iou).sum()), len(found), len(truth))
+    enough = iou[rows, columns] >= least_iou
+    return rows[enough], columns[enough]
 
 
 def _assign(cost: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -93,10 +110,16 @@ def _assign(cost: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.int
 
 def box_iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     """Intersection over union of each pair: (n, m), from (n, 4) and (m, 4)."""
-    low = np.maximum(one[:, None, :2], other[None, :, :2])
-    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    both = np.prod(np.maximum(high - low, 0), axis=-1)
+    both = box_overlap(one, other)
     areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1) for boxes in (one, other)]
     union = areas[0][:, None] + areas[1][None] - both
     iou: NDArray[np.float64] = np.divide(both, union, out=np.zeros_like(both), where=union > 0)
     return iou
+
+
+def box_overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area that each pair shares: (n, m), from (n, 4) and (m, 4)."""
+    low = np.maximum(one[:, None, :2], other[None, :, :2])
+    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
+    both: NDArray[np.float64] = np.prod(np.maximum(high - low, 0), axis=-1)
+    return both

@@ -1,0 +1,126 @@
+"""What the score of buildings hides: errors by kind, size and confidence, the worst images."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from overtrace.challenges.challenge import Question, Row
+from overtrace.challenges.deepglobe import BuildingScore, city_of
+from overtrace.challenges.evidence import (
+    COVERING_KINDS,
+    LEFT_OUT_KIND,
+    Evidence,
+    Outline,
+    Picture,
+    Ring,
+    name_bins,
+    rows_of_kinds,
+    tally_confidence,
+    tally_kinds,
+    tally_sizes,
+    tell_errors,
+    worst,
+)
+from overtrace.challenges.footprint_files import Footprints, read_footprints
+from overtrace.scoring.errors import ALONE, FOUND_KINDS, HIT, LEFT_OUT, TRUE_KINDS, Kinds, name_errors
+from overtrace.scoring.footprints import FootprintMatch, FootprintRule, match_footprints, overlap_footprints
+
+AREAS_PX = (50, 100, 250, 500, 1000, 2500, 5000)
+
+
+def explain(question: Question, score: BuildingScore, table: Sequence[Row]) -> Evidence:
+    """Read the files once more, match again, and tell what went wrong.
+
+    Args:
+        question: as it was scored.
+        score: its outcome.
+        table: rows of the cities.
+    """
+    truth, true_image = _choose(read_footprints(question.truth, answer=False), score.images)
+    answer, image = _choose(read_footprints(question.answers, answer=True), score.images)
+    match = match_footprints(true_image, truth.polygons, image, answer.polygons, answer.confidence, score.rule)
+    kinds = _judge(match, len(image), len(true_image))
+    cities = [city.name for city in score.cities]
+    city = np.searchsorted(cities, [city_of(name) for name in score.images])
+    rows, errors = rows_of_kinds(kinds.true, true_image, kinds.found, image, len(score.images))
+    reliability, by_confidence = tally_confidence(answer.confidence, kinds.found)
+    areas = shapely.area(truth.polygons), kinds.true, shapely.area(answer.polygons), kinds.found
+    return Evidence(
+        notes=_tell_left_out(score.rule, kinds),
+        parts=table,
+        shares=("F1",),
+        images=rows,
+        kinds=(*COVERING_KINDS, LEFT_OUT_KIND),
+        tallies=(
+            tally_kinds("Objects by city", "city", cities, city[true_image], kinds.true, found=False),
+            tally_kinds("Detections by city", "city", cities, city[image], kinds.found, found=True),
+            *tally_sizes(*areas, AREAS_PX, name_bins(AREAS_PX, "px²"), "area"),
+            by_confidence,
+        ),
+        reliability=reliability,
+        pictures=tuple(
+            _draw(score.images[i], i, int(errors[i]), (truth, true_image, kinds.true), (answer, image, kinds.found))
+            for i in worst(errors)
+        ),
+    )
+
+
+def _choose(footprints: Footprints, images: Collection[str]) -> tuple[Footprints, NDArray[np.int64]]:
+    """The footprints of the images that count, and the index of the image of each."""
+    index = {name: i for i, name in enumerate(images)}
+    place = np.array([index.get(name, -1) for name in footprints.images.tolist()], np.int64)
+    own = place >= 0
+    chosen = Footprints(
+        footprints.shown,
+        footprints.images[own],
+        footprints.polygons[own],
+        footprints.confidence[own],
+        footprints.named,
+    )
+    return chosen, place[own]
+
+
+def _judge(match: FootprintMatch, detections: int, objects: int) -> Kinds:
+    """The kind of each row of answer and truth."""
+    hit, taken = match.taken >= 0, np.zeros(len(match.true_rows), bool)
+    taken[match.taken[hit]] = True
+    states = [np.where(side, HIT, ALONE).astype(np.uint8) for side in (hit, taken)]
+    counted = name_errors(overlap_footprints(match), match.areas, match.true_areas, *states)
+    kinds = Kinds(np.full(detections, LEFT_OUT, np.uint8), np.full(objects, LEFT_OUT, np.uint8))
+    kinds.found[match.rows], kinds.true[match.true_rows] = counted.found, counted.true
+    return kinds
+
+
+def _tell_left_out(rule: FootprintRule, kinds: Kinds) -> tuple[str, ...]:
+    buildings, footprints = (int((side == LEFT_OUT).sum()) for side in (kinds.true, kinds.found))
+    if not buildings and not footprints:
+        return ()
+    return (
+        f"The rule of {rule.name} leaves out {buildings:,} buildings and {footprints:,} footprints of the answer, "
+        "which are too small for it: they are neither hits nor errors.",
+    )
+
+
+Side = tuple[Footprints, NDArray[np.int64], NDArray[np.uint8]]
+"""Footprints, their images, their kinds."""
+
+
+def _draw(name: str, i: int, errors: int, true: Side, found: Side) -> Picture:
+    outlines = []
+    footprints, image, kinds = found
+    for row in np.flatnonzero((image == i) & (kinds != LEFT_OUT)).tolist():
+        told = f"detection: {FOUND_KINDS[kinds[row]]}, confidence {footprints.confidence[row]:.3g}"
+        outlines.append(Outline("hit" if kinds[row] == HIT else "false", told, rings_of(footprints.polygons[row])))
+    footprints, image, kinds = true
+    outlines += [
+        Outline("missed", f"object: {TRUE_KINDS[kinds[row]]}", rings_of(footprints.polygons[row]))
+        for row in np.flatnonzero((image == i) & (kinds != LEFT_OUT) & (kinds != HIT)).tolist()
+    ]
+    return Picture(city_of(name), name, i, tell_errors(errors), None, tuple(outlines))
+
+
+def rings_of(polygon: shapely.Polygon) -> tuple[Ring, ...]:
+    """The vertices of each ring, the first not repeated."""
+    return tuple(np.asarray(ring.coords)[:-1] for ring in (polygon.exterior, *polygon.interiors))
