@@ -89,18 +89,12 @@ def count_footprints(
     if rule.crossing_answer == "largest sense":
         answer_areas = shapely.area(sound_answer)
     i, j = _near(answer_images, sound_answer, truth_images, sound)
-    # The smaller of two shapes bounds what they can share; a little is left for rounding. An outline that crosses
-    # itself may enclose more than the area that is stated for it: the IoU can then be above 1, or infinite.
-    most = np.minimum(shapely.area(sound_answer)[i], shapely.area(sound)[j])
     both = answer_areas[i] + truth_areas[j]
+    # The smaller of two shapes bounds what they can share; a little is left for rounding.
+    most = np.minimum(shapely.area(sound_answer)[i], shapely.area(sound)[j])
     close = most * (1 + rule.least_iou) >= both * rule.least_iou * 0.999999
     i, j, both = i[close], j[close], both[close]
-    shared = shapely.intersection(sound_answer[i], sound[j])
-    overlap = shapely.area(shared)
-    if rule.plain_overlap:
-        overlap[shapely.get_type_id(shared) == shapely.GeometryType.GEOMETRYCOLLECTION] = 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        iou = overlap / (both - overlap)
+    iou = _iou(sound_answer[i], sound[j], both, rule.plain_overlap)
     enough = iou >= rule.least_iou if rule.at_least else iou > rule.least_iou
     i, j, iou = i[enough], j[enough], iou[enough]
     in_order = np.lexsort((j, i))
@@ -153,6 +147,17 @@ def _near(
 def _boxes(bounds: NDArray[np.float64], shift: NDArray[np.float64]) -> Polygons:
     boxes: Polygons = shapely.box(bounds[:, 0] + shift, bounds[:, 1], bounds[:, 2] + shift, bounds[:, 3])
     return boxes
+
+
+def _iou(polygons: Polygons, others: Polygons, both: NDArray[np.float64], plain: bool) -> NDArray[np.float64]:
+    """IoU by the areas that are stated; above 1, or infinite, where an outline that crosses itself encloses more."""
+    shared = shapely.intersection(polygons, others)
+    overlap = shapely.area(shared)
+    if plain:
+        overlap[shapely.get_type_id(shared) == shapely.GeometryType.GEOMETRYCOLLECTION] = 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        iou: NDArray[np.float64] = overlap / (both - overlap)
+    return iou
 
 
 @njit(cache=True, nogil=True)
