@@ -9,7 +9,9 @@ import contextlib
 import io
 import json
 import sys
+import time
 import types
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ IOU = 0.5
 LEAST_PX = 20
 Counts = dict[str, list[int]]
 """Hits, false alarms and misses of each image."""
+Score = Callable[[str, str], tuple[Counts, dict[str, Any]]]
+"""From the truth and the answer to what is said of each image and of each city."""
 
 
 def main() -> None:
@@ -28,29 +32,33 @@ def main() -> None:
     parser.add_argument("answer")
     parser.add_argument("--stable", action="store_true", help="equal confidences keep their order")
     chosen = parser.parse_args()
-    run = {"solaris": run_solaris, "cw-eval": run_cw_eval, "utilities": run_utilities}[chosen.code]
     if chosen.stable:
         sort_stably()
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        images, cities = run(chosen.truth, chosen.answer)
-    print(json.dumps({"images": images, "cities": cities}))
+    score = {"solaris": load_solaris, "cw-eval": load_cw_eval, "utilities": load_utilities}[chosen.code]()
+    with contextlib.redirect_stdout(io.StringIO()):
+        begin = time.perf_counter()
+        images, cities = score(chosen.truth, chosen.answer)
+        inside = time.perf_counter() - begin
+    print(json.dumps({"name": chosen.code, "images": images, "cities": cities, "inside_s": inside}))
 
 
-def run_solaris(truth: str, answer: str) -> tuple[Counts, dict[str, Any]]:
+def load_solaris() -> Score:
     """solaris.eval.challenges.spacenet_buildings_2, without the networks that ``import solaris`` brings."""
-    for name in ("solaris", "solaris.eval"):
-        where = find_spec(name) if "." not in name else None
-        folder = (
-            Path(where.origin).parent if where and where.origin else Path(sys.modules["solaris"].__path__[0]) / "eval"
-        )
+    spec = find_spec("solaris")
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parent
+    for name, path in {"solaris": folder, "solaris.eval": folder / "eval"}.items():
         package = types.ModuleType(name)
-        package.__path__ = [str(folder)]
+        package.__path__ = [str(path)]
         sys.modules[name] = package
     from solaris.eval.challenges import spacenet_buildings_2
 
-    cities, images = spacenet_buildings_2(answer, truth, miniou=IOU, min_area=LEAST_PX)
-    return read_table(images.set_index("imageID")), read_cities(cities)
+    def score(truth: str, answer: str) -> tuple[Counts, dict[str, Any]]:
+        cities, images = spacenet_buildings_2(answer, truth, miniou=IOU, min_area=LEAST_PX)
+        return read_table(images.set_index("imageID")), read_cities(cities)
+
+    return score
 
 
 def read_table(table: Any) -> Counts:
@@ -63,15 +71,18 @@ def read_cities(table: Any) -> dict[str, Any]:
     return {name: [*counts, float(table.loc[name, "F1Score"])] for name, counts in read_table(table).items()}
 
 
-def run_cw_eval(truth: str, answer: str) -> tuple[Counts, dict[str, Any]]:
+def load_cw_eval() -> Score:
     """What cw_eval's challenge for off-nadir images calls, for any images."""
     import pandas
     from cw_eval.baseeval import EvalBase
 
-    evaluation = EvalBase(truth)
-    evaluation.load_proposal(answer, conf_field_list=["Confidence"], proposalCSV=True)
-    rows = evaluation.eval_iou_spacenet_csv(miniou=IOU, minArea=LEAST_PX)
-    return read_table(pandas.DataFrame(rows).set_index("imageID")), {}
+    def score(truth: str, answer: str) -> tuple[Counts, dict[str, Any]]:
+        evaluation = EvalBase(truth)
+        evaluation.load_proposal(answer, conf_field_list=["Confidence"], proposalCSV=True)
+        rows = evaluation.eval_iou_spacenet_csv(miniou=IOU, minArea=LEAST_PX)
+        return read_table(pandas.DataFrame(rows).set_index("imageID")), {}
+
+    return score
 
 
 def sort_stably() -> None:
@@ -99,7 +110,7 @@ class Name(str):
         return True if isinstance(other, int) else str.__ge__(self, str(other))
 
 
-def run_utilities(truth: str, answer: str) -> tuple[Counts, dict[str, Any]]:
+def load_utilities() -> Score:
     """evaluateScene.py, which lies in the folder where this runs."""
     sys.path.insert(0, str(Path.cwd()))
     import rtree
@@ -116,13 +127,15 @@ def run_utilities(truth: str, answer: str) -> tuple[Counts, dict[str, Any]]:
     geoTools.readwktcsv = readwktcsv
     import evaluateScene
 
-    results = evaluateScene.evaluateSpaceNetSolution(truth, answer, minPolygonSize=LEAST_PX, iouThreshold=IOU)
-    images = {
-        str(name): [int(number) for number in counts[1:]] for counts, name in results[0]["PerImageStatsResultList"]
-    }
-    keys = ("TruePositiveTotal", "FalsePositiveTotal", "FalseNegativeTotal")
-    cities = {row["AOI_Name"]: [*(int(row[key]) for key in keys), float(row["F1ScoreTotal"])] for row in results}
-    return images, {name: counts for name, counts in cities.items() if any(counts)}
+    def score(truth: str, answer: str) -> tuple[Counts, dict[str, Any]]:
+        results = evaluateScene.evaluateSpaceNetSolution(truth, answer, minPolygonSize=LEAST_PX, iouThreshold=IOU)
+        stats = results[0]["PerImageStatsResultList"]
+        images = {str(name): [int(number) for number in counts[1:]] for counts, name in stats}
+        keys = ("TruePositiveTotal", "FalsePositiveTotal", "FalseNegativeTotal")
+        cities = {row["AOI_Name"]: [*(int(row[key]) for key in keys), float(row["F1ScoreTotal"])] for row in results}
+        return images, {name: counts for name, counts in cities.items() if any(counts)}
+
+    return score
 
 
 if __name__ == "__main__":

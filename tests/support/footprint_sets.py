@@ -167,10 +167,11 @@ def write_footprints(
 
     Args:
         crossing_truth: some true outlines cross themselves; without, they are left out and all else is the same.
+        seed: of the sets that are recorded; with another, a scrawl may cross itself on the wrong side.
     """
     rng = np.random.default_rng(seed)
-    truth_rows = ["ImageId,BuildingId,PolygonWKT_Pix,PolygonWKT_Geo"]
-    answer_rows = ["ImageId,BuildingId,PolygonWKT_Pix,Confidence"]
+    truth_rows: list[str] = []
+    answer_rows: list[str] = []
     for number in range(images):
         image = f"{CITIES[number % len(CITIES)]}_img{number + 1}"
         truths, answers = draw_image(rng, crossing_truth)
@@ -184,37 +185,31 @@ def write_footprints(
 
 
 def write_oddities(folder: Path) -> tuple[Path, Path]:
-    """Write ``truth.csv`` and ``answer.csv`` of rows that the codes read in different ways, one in an image."""
-    house, court = (
-        "((10 10,40 10,40 40,10 40,10 10))",
-        "((10 10,40 10,40 40,10 40,10 10){}(12 12,38 12,38 38,12 38,12 12))",
+    """Write ``truth.csv`` and ``answer.csv`` of rows that the codes read in different ways, one way in an image."""
+    house, left, right = (wkt([box(x, 10, wide, 30)]) for x, wide in ((60, 30), (10, 10), (20, 10)))
+    court = wkt([box(10, 10, 30, 30), box(12, 12, 26, 26)])
+    wide = wkt([box(10, 10, 20, 30)])
+    images = {
+        "plain": ([(1, house)], [(1, house)]),
+        "minus_one": ([(-1, house)], [(1, house)]),
+        "minus_one_answered": ([(1, house)], [(-1, house)]),
+        "numbered_empty": ([(1, house)], [(1, "POLYGON EMPTY")]),
+        "court": ([(1, court)], [(1, court)]),
+        "spaced_court": ([(1, court.replace("),(", "), ("))], [(1, court)]),
+        "two_halves": ([(1, house), (2, left), (3, right)], [(1, house), (2, wide), (3, left)]),
+    }
+    truth_rows, answer_rows = (
+        [f'AOI_2_Vegas_{image},{i},"{text}","{text}"' for image, pair in images.items() for i, text in pair[0]],
+        [f'AOI_2_Vegas_{image},{i},"{text}",1' for image, pair in images.items() for i, text in pair[1]],
     )
-    truth_rows = [
-        "ImageId,BuildingId,PolygonWKT_Pix,PolygonWKT_Geo",
-        f'AOI_2_Vegas_plain,1,"POLYGON {house}","POLYGON {house}"',
-        f'AOI_2_Vegas_minus_one,-1,"POLYGON {house}","POLYGON {house}"',
-        f'AOI_2_Vegas_minus_one_answered,1,"POLYGON {house}","POLYGON {house}"',
-        f'AOI_2_Vegas_numbered_empty,1,"POLYGON {house}","POLYGON {house}"',
-        f'AOI_2_Vegas_court,1,"POLYGON {court.format(",")}","POLYGON {house}"',
-        f'AOI_2_Vegas_spaced_court,1,"POLYGON {court.format(", ")}","POLYGON {house}"',
-    ]
-    answer_rows = [
-        "ImageId,BuildingId,PolygonWKT_Pix,Confidence",
-        f'AOI_2_Vegas_plain,1,"POLYGON {house}",1',
-        f'AOI_2_Vegas_minus_one,1,"POLYGON {house}",1',
-        f'AOI_2_Vegas_minus_one_answered,-1,"POLYGON {house}",1',
-        "AOI_2_Vegas_numbered_empty,1,POLYGON EMPTY,1",
-        f'AOI_2_Vegas_court,1,"POLYGON {court.format(",")}",1',
-        f'AOI_2_Vegas_spaced_court,1,"POLYGON {court.format(",")}",1',
-    ]
     return write_rows(folder, truth_rows, answer_rows)
 
 
 def write_rows(folder: Path, truth_rows: list[str], answer_rows: list[str]) -> tuple[Path, Path]:
-    """Both files."""
+    """Both files, with their heads."""
     paths = folder / "truth.csv", folder / "answer.csv"
-    for path, rows in zip(paths, (truth_rows, answer_rows), strict=True):
-        path.write_text("\n".join(rows) + "\n")
+    for path, rows, last in zip(paths, (truth_rows, answer_rows), ("PolygonWKT_Geo", "Confidence"), strict=True):
+        path.write_text("\n".join([f"ImageId,BuildingId,PolygonWKT_Pix,{last}", *rows]) + "\n")
     return paths
 
 
