@@ -89,7 +89,7 @@ def test_masks_in_an_archive_and_in_folders_of_data_sets(tmp_path):
         archive.write(tmp_path / "masks" / "a.png", "masks/truth/a.png")
         archive.write(tmp_path / "masks" / "a.png", "masks/plots/a.png")
     truth = read_truth(tmp_path / "truth.json")
-    with pytest.raises(BadAnswer, match="plots/a.png: no image has the name"):
+    with pytest.raises(BadAnswer, match=r"plots/a\.png: no image has the name"):
         add_ignored(truth, tmp_path / "masks.zip")
     (marked,) = add_ignored(truth, tmp_path / "masks")
     assert len(marked.annotations) == 2

@@ -36,6 +36,7 @@ def test_exactly_half_is_a_match_for_one_code_only(rule, hits):
         (TOPCODER, 20, 1, 1),
         (UTILITIES, 20, 1, 0),
         (UTILITIES, 5, 1, 0),
+        (UTILITIES, 0, 1, 0),
         (SOLARIS, 20, 0, 1),
         (SOLARIS, 20.1, 1, 1),
     ],
@@ -94,6 +95,34 @@ def test_an_outline_that_crosses_itself():
     assert count(bow, bow, rule=SOLARIS) == (0, 1, 1)
     assert count(bow, bow, rule=UTILITIES)[1:] == (1, 1)
     assert count(bow, bow, rule=TOPCODER)[1:] == (1, 1)
+
+
+def test_what_crosses_itself_may_enclose_more_than_its_area():
+    # The left wing of the bow has 15 x 15 = 225 pixels, the right one 12 x 12 = 144: for the tester, 225 - 144 = 81.
+    bow = np.array([shapely.Polygon([(0, -15), (0, 15), (27, -12), (27, 12)])], object)
+    wing = np.array([shapely.Polygon([(0, -15), (0, 15), (15, 0)])], object)
+    assert shapely.area(bow) == 81
+    # 225 shared / (81 + 225 - 225) = 2.8
+    assert count(wing, bow, rule=TOPCODER) == (1, 1, 1)
+    # The wing that a buffer leaves is the house itself; of a house of 17 x 30 = 510 it is 225 / 510 = 0.44. The tester
+    # sees 225 + 4 shared: 229 / (81 + 510 - 229) = 0.63.
+    assert count(wing, bow, rule=SOLARIS) == (1, 1, 1)
+    assert count(boxes((0, -15, 17, 15)), bow, rule=SOLARIS) == (0, 1, 1)
+    assert count(boxes((0, -15, 17, 15)), bow, rule=TOPCODER) == (1, 1, 1)
+    # Two rooms of 600 and 200 pixels, one turned about: 800 shared / (400 + 400 - 800) is infinite, and a match.
+    eight = [(0, 0), (30, 0), (30, 20), (30, 30), (50, 30), (50, 20), (30, 20), (0, 20)]
+    both = np.array([shapely.Polygon(eight)], object)
+    assert shapely.area(both) == 400
+    assert count(both, both, rule=TOPCODER) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("rule", "hits"), [(TOPCODER, 1), (SOLARIS, 1), (UTILITIES, 0)])
+@pytest.mark.parametrize("reach", [45, 44])
+def test_one_code_counts_no_overlap_that_also_touches(rule, hits, reach):
+    # The answer covers the left wing and the yard, up to the wall of the right wing: 960 / 1495 = 0.64.
+    house = [(0, 0), (50, 0), (50, 30), (45, 30), (45, 5), (40, 5), (40, 30), (0, 30)]
+    truth = np.array([shapely.Polygon(house)], object)
+    assert count(truth, boxes((0, 6, reach, 30)), rule=rule)[0] == (hits if reach == 45 else 1)
 
 
 def ask_by_hand(truth, answer, confidence, rule: FootprintRule) -> tuple[int, int, int]:

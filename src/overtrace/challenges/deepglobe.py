@@ -2,8 +2,8 @@
 
 Source:
     SpaceNet-2 (topcoder 16892) and DeepGlobe 2018 (CodaLab 18544); the codes called official differ, see
-    ``overtrace.scoring.footprints``. Their testers leave out images that an answer does not name, which gives their
-    buildings away for nothing: here every image must be answered.
+    ``overtrace.scoring.footprints``. The tester of topcoder leaves out images that an answer does not name, which gives
+    their buildings away for nothing: here every image must be answered.
 """
 
 from collections.abc import Collection

@@ -32,12 +32,14 @@ class FootprintRule:
     """What a true footprint is whose outline crosses itself."""
     crossing_answer: Literal["even-odd", "largest sense"]
     """Likewise for an answer; the largest sense is what a buffer of width 0 leaves of it."""
+    plain_overlap: bool = False
+    """An overlap counts for nothing if, apart from its area, the outlines touch along a line or in a point."""
     least_iou: float = 0.5
 
 
 TOPCODER = FootprintRule("spacenet2-topcoder", False, 20, True, 20, True, True, "even-odd", "even-odd")
 """BuildingVisualizer 2.0 of 2017-03-10, the tester of the SpaceNet-2 contest: strictly more than the threshold."""
-UTILITIES = FootprintRule("spacenet-utilities", True, 20, False, 0, False, False, "as it is", "largest sense")
+UTILITIES = FootprintRule("spacenet-utilities", True, 20, False, 0, True, False, "as it is", "largest sense", True)
 """SpaceNetChallenge/utilities, evalTools.py and evaluateScene.py: at least the threshold, in the order of the file."""
 SOLARIS = FootprintRule("solaris", False, 20, True, 20, False, True, "never found", "largest sense")
 """solaris 0.4 and cw-eval 1.0; their sort by confidence is not stable, here the first in the file goes first."""
@@ -126,13 +128,12 @@ def match_footprints(
     if rule.crossing_answer == "largest sense":
         answer_areas = shapely.area(sound_answer)
     i, j = _near(answer_images, sound_answer, truth_images, sound)
-    # Two areas bound what their polygons can share; a little is left for rounding.
-    smaller, larger = np.minimum(answer_areas[i], truth_areas[j]), np.maximum(answer_areas[i], truth_areas[j])
-    close = smaller >= larger * rule.least_iou * 0.999999
-    i, j = i[close], j[close]
-    overlap = shapely.area(shapely.intersection(sound_answer[i], sound[j]))
-    union = answer_areas[i] + truth_areas[j] - overlap
-    iou = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    both = answer_areas[i] + truth_areas[j]
+    # The smaller of two shapes bounds what they can share; a little is left for rounding.
+    most = np.minimum(shapely.area(sound_answer)[i], shapely.area(sound)[j])
+    close = most * (1 + rule.least_iou) >= both * rule.least_iou * 0.999999
+    i, j, both = i[close], j[close], both[close]
+    iou = _iou(sound_answer[i], sound[j], both, rule.plain_overlap)
     enough = iou >= rule.least_iou if rule.at_least else iou > rule.least_iou
     i, j, iou = i[enough], j[enough], iou[enough]
     in_order = np.lexsort((j, i))
@@ -151,7 +152,7 @@ def overlap_footprints(match: FootprintMatch) -> Pairs:
 
 
 def _is_kept(areas: NDArray[np.float64], least: float, equal: bool) -> NDArray[np.bool_]:
-    kept: NDArray[np.bool_] = (areas > 0) & ((areas >= least) if equal else (areas > least))
+    kept: NDArray[np.bool_] = (areas >= least) if equal else (areas > least)
     return kept
 
 
@@ -191,6 +192,17 @@ def _near(
 def _boxes(bounds: NDArray[np.float64], shift: NDArray[np.float64]) -> Polygons:
     boxes: Polygons = shapely.box(bounds[:, 0] + shift, bounds[:, 1], bounds[:, 2] + shift, bounds[:, 3])
     return boxes
+
+
+def _iou(polygons: Polygons, others: Polygons, both: NDArray[np.float64], plain: bool) -> NDArray[np.float64]:
+    """IoU by the areas that are stated; above 1, or infinite, where an outline that crosses itself encloses more."""
+    shared = shapely.intersection(polygons, others)
+    overlap = shapely.area(shared)
+    if plain:
+        overlap[shapely.get_type_id(shared) == shapely.GeometryType.GEOMETRYCOLLECTION] = 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        iou: NDArray[np.float64] = overlap / (both - overlap)
+    return iou
 
 
 @njit(cache=True, nogil=True)
