@@ -83,10 +83,10 @@ def test_the_cap_and_what_it_cuts(tmp_path):
     (capped,) = itc.score_answer(truth, answers, itc.DEFAULT).data_sets
     assert (capped.objects, capped.detections, capped.detections_cut, capped.objects_beyond_cap) == (150, 150, 50, 50)
     # Recall ends at 100 / 150: 67 of the 101 points are reached, all at a precision of 1.
-    assert capped.ap50 == pytest.approx(67 / 101)
+    assert capped.score == pytest.approx(67 / 101)
     (whole,) = itc.score_answer(truth, answers, itc.UNCAPPED).data_sets
     assert (whole.detections_cut, whole.objects_beyond_cap) == (0, 0)
-    assert whole.ap50 == pytest.approx(1)
+    assert whole.score == pytest.approx(1)
 
 
 def shifted(polygons, i):
@@ -96,7 +96,8 @@ def shifted(polygons, i):
 def test_ranks():
     def answer(*values):
         parts = tuple(
-            itc.DataSetScore("d", 1, 1, 1, 0, 0, 0, np.array([0, value]), counts=None, curves=None) for value in values
+            itc.DataSetScore("d", 1, 1, 1, 0, 0, 0, np.array([0, value]), value, counts=None, curves=None)
+            for value in values
         )
         return itc.ItcScore(itc.DEFAULT, parts)
 

@@ -1,10 +1,14 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from overtrace.challenges.challenge import Question
+from overtrace.challenges.protocols import score_files
 from overtrace.challenges.tree_files import BOX, POINT, read_trees
 from overtrace.challenges.trees import score_trees
 from overtrace.errors import BadAnswer
+from tests.support.coco_sets import ask_pycocotools
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -80,3 +84,37 @@ def test_what_is_wrong_with_an_answer(tmp_path, files, said):
     assert truth.columns == POINT
     with pytest.raises(BadAnswer, match=said):
         score_trees(truth, read_trees(write(tmp_path / "answer", files)))
+
+
+def test_boxes_have_the_ap_of_coco(tmp_path):
+    rng = np.random.default_rng(5)
+    data = {"images": [], "categories": [{"id": 1, "name": "crown"}], "annotations": []}
+    results, true_rows, found_rows = [], ["image,xmin,ymin,xmax,ymax"], ["image,xmin,ymin,xmax,ymax,score"]
+    for image in range(3):
+        data["images"].append({"id": image, "height": 500, "width": 500})
+        corners = rng.integers(0, 400, (150, 2))
+        sides = rng.integers(5, 90, (150, 2))
+        for (x, y), (w, h) in zip(corners.tolist(), sides.tolist(), strict=True):
+            box = {"image_id": image, "category_id": 1, "bbox": [x, y, w, h]}
+            data["annotations"].append({**box, "id": len(true_rows), "area": w * h, "iscrowd": 0})
+            true_rows.append(f"{image}.tif,{x},{y},{x + w},{y + h}")
+            left, score = x + int(rng.integers(-8, 9)), round(float(rng.random()), 2)
+            results.append({**box, "bbox": [left, y, w, h], "score": score})
+            found_rows.append(f"{image}.tif,{left},{y},{left + w},{y + h},{score}")
+    (tmp_path / "truth.csv").write_text("\n".join(true_rows))
+    (tmp_path / "answer.csv").write_text("\n".join(found_rows))
+    parts = score_files("trees", Question(tmp_path / "truth.csv", tmp_path / "answer.csv")).parts
+    capped = ask_pycocotools(data, results, "bbox", [1, 10, 100])
+    assert [parts["coco_boxes"][name] for name in ("AP", "AP50")] == capped.stats[:2].tolist()
+    whole = ask_pycocotools(data, results, "bbox", [1, 100, 1000])
+    assert parts["coco_boxes"]["AP50 uncapped"] == whole.stats[1]
+    assert parts["coco_boxes"]["AP uncapped"] == pytest.approx(whole.eval["precision"][:, :, 0, 0, 2].mean())
+    assert parts["coco_boxes"]["AP"] < parts["coco_boxes"]["AP uncapped"]
+
+
+def test_without_scores_there_is_no_ap(tmp_path):
+    truth = write(tmp_path / "truth", {"a.csv": "xmin,ymin,xmax,ymax\n0,0,9,9\n"})
+    assert "coco_boxes" not in score_files("trees", Question(truth, truth)).parts
+    answer = write(tmp_path / "answer", {"a.csv": "xmin,ymin,xmax,ymax,score\n0,0,9,9,sure\n"})
+    with pytest.raises(BadAnswer, match=r"a.csv line 2: found the score 'sure': wanted a number"):
+        score_files("trees", Question(truth, answer))

@@ -29,7 +29,9 @@ class Question:
     ids: Path | None = None
     """A list of the images that count."""
     ignore: Path | None = None
-    """Masks of ground that nobody labelled (itc)."""
+    """Masks of ground that nobody labelled (itc, own)."""
+    classes: int = 0
+    """How many classes an index PNG has, from label 0 (own)."""
     pixel_size_m: float = 1.0
     """Metres in a unit of the coordinates of trees."""
     workers: int = 1

@@ -26,6 +26,7 @@ from overtrace.scoring.annotations import (
     SCORE,
     SEEN,
     SEEN_AREA,
+    SEEN_BOX,
     SEEN_CATEGORY,
     SEEN_ID,
     SEEN_IMAGE,
@@ -38,6 +39,9 @@ from overtrace.scoring.masks import FINE, find_bad_masks
 
 RESULT = SEEN_IMAGE | SEEN_CATEGORY | SEEN_SCORE | SEEN_MASK
 OBJECT = SEEN_ID | SEEN_IMAGE | SEEN_CATEGORY | SEEN_MASK | SEEN_AREA
+BOX_RESULT = RESULT & ~SEEN_MASK | SEEN_BOX
+BOX_OBJECT = OBJECT & ~SEEN_MASK | SEEN_BOX
+"""Where boxes are compared, a mask is not asked for."""
 NAMES = {
     SEEN_ID: "id",
     SEEN_IMAGE: "image_id",
@@ -45,6 +49,7 @@ NAMES = {
     SEEN_SCORE: "score",
     SEEN_MASK: "segmentation",
     SEEN_AREA: "area",
+    SEEN_BOX: "bbox",
 }
 LARGEST_SIDE = 2**15
 LARGEST_INTEGER = 10**18
@@ -83,8 +88,11 @@ def mend(row: Members, where: str, shown: str, wanted: int, faults: list[Fault])
         right, want = _is_number(value), "wanted a number"
         if flag in (SEEN_ID, SEEN_IMAGE, SEEN_CATEGORY):
             right, want = _is_integer(value), "wanted an integer"
-        if flag == SEEN_MASK:
-            _mend_mask(row, fine, report)
+        if flag == SEEN_BOX:
+            _mend_box(row, needed, fine, report)
+        elif flag == SEEN_MASK:
+            if needed or name in row:
+                _mend_mask(row, fine, report)
         elif right:
             fine[name] = value
         elif needed:
@@ -92,14 +100,18 @@ def mend(row: Members, where: str, shown: str, wanted: int, faults: list[Fault])
     crowd = row.get("iscrowd")
     if isinstance(crowd, int) and _is_integer(int(crowd)):
         fine["iscrowd"] = int(crowd)
-    elif "iscrowd" in row and wanted == OBJECT:
+    elif "iscrowd" in row and wanted & SEEN_ID:
         report("iscrowd", f"found {show(crowd)}", "wanted 0 or 1")
-    box = row.get("bbox")
-    if box == [] or (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
-        fine["bbox"] = box
-    elif "bbox" in row:
-        report("bbox", f"found {show(box)}", "wanted four numbers: left, top, width, height")
     return fine
+
+
+def _mend_box(row: Members, needed: bool, fine: dict[str, Any], report: Any) -> None:
+    box = row.get("bbox")
+    if (box == [] and not needed) or (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
+        fine["bbox"] = box
+    elif "bbox" in row or needed:
+        found = f"found {show(box)}" if "bbox" in row else "it is missing"
+        report("bbox", found, "wanted four numbers: left, top, width, height")
 
 
 def _mend_mask(row: Members, fine: dict[str, Any], report: Any) -> None:
@@ -142,10 +154,10 @@ def find_row_faults(
         annotations: objects or detections.
         known: the images and categories that they may name; None where any will do.
         shown: what errors call the file.
-        wanted: RESULT or OBJECT.
+        wanted: RESULT or OBJECT, or BOX_RESULT or BOX_OBJECT.
         told: what is missing was told before.
     """
-    prefix = "/annotations" if wanted == OBJECT else ""
+    prefix = "/annotations" if wanted & SEEN_ID else ""
     every = _find_field_faults(annotations, wanted, told)
     faults = [Fault(shown, f"{prefix}/{where}", found, want) for where, found, want in every]
     if known is not None:
@@ -171,12 +183,12 @@ def _find_field_faults(annotations: Annotations, wanted: int, told: bool) -> Ite
         if flag & wanted and not told:
             for row in _rows((whole[:, SEEN] & flag) == 0):
                 yield f"{row}/{name}", "it is missing", "every one needs it"
-    column, name = (AREA, "area") if wanted == OBJECT else (SCORE, "score")
+    column, name = (AREA, "area") if wanted & SEEN_ID else (SCORE, "score")
     for row in _rows(~np.isfinite(real[:, column])):
         yield f"{row}/{name}", "it is no finite number", "wanted a finite number"
     for row in _rows(~np.all(np.isfinite(real[:, LEFT:]), axis=1)):
         yield f"{row}/bbox", "a number of it is not finite", "wanted four numbers: left, top, width, height"
-    if wanted == OBJECT and len(np.unique(whole[:, ID])) < len(whole):
+    if wanted & SEEN_ID and len(np.unique(whole[:, ID])) < len(whole):
         twice = [i for i, n in Counter(whole[:, ID].tolist()).items() if n > 1]
         for row in _rows(np.isin(whole[:, ID], twice) & annotations.has(SEEN_ID)):
             yield f"{row}/id", f"more than one has the id {whole[row, ID]}", "ids must differ"

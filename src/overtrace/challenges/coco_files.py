@@ -20,7 +20,16 @@ from overtrace.challenges.coco_faults import (
 from overtrace.challenges.faults import MOST_FAULTS, Fault, Members, parse, refuse, show
 from overtrace.challenges.submission import Member
 from overtrace.errors import BadAnswer
-from overtrace.scoring.annotations import SENTINEL, Annotations, as_text, load_text, read_list, read_members
+from overtrace.scoring.annotations import (
+    SEEN_ID,
+    SEEN_MASK,
+    SENTINEL,
+    Annotations,
+    as_text,
+    load_text,
+    read_list,
+    read_members,
+)
 from overtrace.scoring.text import BAD, Text
 
 
@@ -50,6 +59,8 @@ class Results:
     """What errors call the file."""
     annotations: Annotations
     """Row by row as in the file."""
+    wanted: int
+    """What each row needs: RESULT or BOX_RESULT."""
     told: bool
     """The file was read slowly, and all that is wrong with the types of its rows is told."""
 
@@ -64,13 +75,14 @@ def load(member: Member) -> Text:
         raise BadAnswer(f"{member.shown} cannot be read: {error.strerror}: check the file") from error
 
 
-def read_data_set(text: Text, name: str, shown: str) -> DataSet:
+def read_data_set(text: Text, name: str, shown: str, wanted: int = OBJECT) -> DataSet:
     """A COCO data set: images with their sizes, categories, annotations.
 
     Args:
         text: the file, ended by zero bytes.
         name: of the data set.
         shown: what errors call the file.
+        wanted: OBJECT or BOX_OBJECT.
     Raises:
         BadAnswer: if it is not a data set, or its annotations are not in order.
     """
@@ -83,7 +95,7 @@ def read_data_set(text: Text, name: str, shown: str) -> DataSet:
         if isinstance(members, Members) and members.repeated:
             raise BadAnswer(f"{shown} has {' and '.join(sorted(members.repeated))} twice: give each once")
         faults: list[Fault] = []
-        annotations = _rewrite(members["annotations"], shown, OBJECT, faults)
+        annotations = _rewrite(members["annotations"], shown, wanted, faults)
         if faults:
             raise refuse(faults)
     images = _rows(members, "images", ("id", "height", "width"), shown)
@@ -96,7 +108,7 @@ def read_data_set(text: Text, name: str, shown: str) -> DataSet:
         raise BadAnswer(f"{shown} has an image without a size, or larger than {LARGEST_SIDE:,} pixels on a side")
     files = tuple(str(members["images"][i].get("file_name", "")) for i in order.tolist())
     found = DataSet(name, ids, heights, widths, np.unique(categories[:, 0]), annotations, files)
-    faults = find_row_faults(annotations, know([found]), shown, OBJECT, told)
+    faults = find_row_faults(annotations, know([found]), shown, wanted, told)
     if faults:
         raise refuse(faults)
     return found
@@ -112,25 +124,26 @@ def know(data_sets: Sequence[DataSet]) -> Known:
     return Known("the data set", images[order], heights[order], widths[order], part[order], categories)
 
 
-def read_results(text: Text, shown: str, faults: list[Fault]) -> Results | None:
+def read_results(text: Text, shown: str, faults: list[Fault], wanted: int = RESULT) -> Results | None:
     """COCO results: a list of detections, each with image_id, category_id, score and segmentation.
 
     Args:
         text: the file, ended by zero bytes.
         shown: what errors call the file.
         faults: what is wrong with the types of its rows is added.
+        wanted: RESULT or BOX_RESULT.
     Returns:
         None if it is no list.
     """
     annotations, after = read_list(text)
     if after != BAD and not _bytes(text[after:]).strip():
-        return Results(shown, annotations, told=False)
+        return Results(shown, annotations, wanted, told=False)
     rows = parse(_bytes(text), shown)
     if not isinstance(rows, list):
-        wanted = "wanted a list of results, [{'image_id': ...}, ...]"
-        faults.append(Fault(shown, "", f"it holds {name_kind(rows)}", wanted))
+        want = "wanted a list of results, [{'image_id': ...}, ...]"
+        faults.append(Fault(shown, "", f"it holds {name_kind(rows)}", want))
         return None
-    return Results(shown, _rewrite(rows, shown, RESULT, faults), told=True)
+    return Results(shown, _rewrite(rows, shown, wanted, faults), wanted, told=True)
 
 
 def check_results(results: Results, known: Known | None, *, masks: bool) -> list[Fault]:
@@ -140,7 +153,8 @@ def check_results(results: Results, known: Known | None, *, masks: bool) -> list
         known: the images and categories that they may name; None where any will do.
         masks: read the masks too, which scoring does anyway.
     """
-    faults = find_row_faults(results.annotations, known, results.shown, RESULT, results.told)
+    faults = find_row_faults(results.annotations, known, results.shown, results.wanted, results.told)
+    masks = masks and bool(results.wanted & SEEN_MASK)
     return faults + (find_mask_faults(results.annotations, results.shown) if masks else [])
 
 
@@ -156,7 +170,7 @@ def name_kind(value: object) -> str:
 
 def _rewrite(rows: list[Any], shown: str, wanted: int, faults: list[Fault]) -> Annotations:
     """Rows that the fast reader does not understand, written as it does; what is wrong with them goes to the faults."""
-    prefix = "/annotations" if wanted == OBJECT else ""
+    prefix = "/annotations" if wanted & SEEN_ID else ""
     mended: list[dict[str, Any]] = []
     found: list[Fault] = []
     for i, row in enumerate(rows):

@@ -83,6 +83,8 @@ def explain(question: Question, score: ItcScore, table: Sequence[Row]) -> Eviden
         score: its outcome.
         table: rows of the data sets.
     """
+    if score.profile.boxes:
+        return _explain_boxes(score, table)
     truth, answers = read_question(question)
     parts = [
         _judge(data_set, answer, part, question.workers)
@@ -140,6 +142,18 @@ def _judge(data_set: DataSet, answer: Annotations, score: DataSetScore, workers:
     kinds = name_errors(pairs, masks.found_areas, masks.true_areas, found, true)
     images = len(counts.images)
     return _Part(data_set, answer, score, masks, kinds, masks.found_group % images, masks.true_group % images)
+
+
+def _explain_boxes(score: ItcScore, table: Sequence[Row]) -> Evidence:
+    """Without masks there are no outlines, and no kinds of errors."""
+    return Evidence(
+        notes=tuple(_tell_cap(score)),
+        parts=table,
+        shares=("AP50", "AP"),
+        images=[{} for part in score.data_sets for _ in range(part.images)],
+        curves=tuple(_draw(part) for part in score.data_sets),
+        tables=(_list_numbers(score),),
+    )
 
 
 def _rows(part: _Part) -> tuple[list[Row], NDArray[np.int64]]:

@@ -54,7 +54,8 @@ def explain(question: Question, labels: Labels, score: SceneScore) -> Evidence:
 
 def name_classes(labels: Labels) -> dict[int, str]:
     """The name of each label."""
-    known = {"sceneparsing": ADE20K_NAMES, "camvid": CAMVID_NAMES}[labels.protocol]
+    numbers = tuple(str(labels.first + i) for i in range(labels.classes))
+    known = {"sceneparsing": ADE20K_NAMES, "camvid": CAMVID_NAMES}.get(labels.protocol, numbers)
     return {labels.unlabelled: "no class"} | {labels.first + i: name for i, name in enumerate(known)}
 
 

@@ -19,6 +19,8 @@ class Claim:
     """A list of the images that count; without truth, of those that an answer may name."""
     profile: str = ""
     """Empty for that of the protocol."""
+    classes: int = 0
+    """How many classes an index PNG has, from label 0 (own)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SOURCE = "https://www2.isprs.org/commissions/comm1/wg8/itc-segmentation/"
 NUMBERS = ("AP", "AP50", "AP75", "AP small", "AP medium", "AP large")
 RECALL_NUMBERS = ("AR small", "AR medium", "AR large")
-AP50 = 1
+AP, AP50 = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,10 @@ class Profile:
     name: str
     max_detections: tuple[int, int, int]
     """An image; the last cuts, the others are those at which recall is told."""
+    boxes: bool = False
+    """Boxes are compared, not masks."""
+    number: int = AP50
+    """Which of the twelve ranks: AP50, or AP."""
 
 
 DEFAULT = Profile("itc-default100", (1, 10, 100))
@@ -67,13 +71,10 @@ class DataSetScore:
     """At an IoU of 0.50: those that a crowd region took, or ground that nobody labelled."""
     numbers: NDArray[np.float64]
     """(12,) as COCO prints them."""
+    score: float
+    """That of the numbers which ranks."""
     counts: Counts
     curves: Curves
-
-    @property
-    def ap50(self) -> float:
-        """Mask AP at an IoU of 0.50, which ranks."""
-        return float(self.numbers[AP50])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ class ItcScore:
 
     @property
     def score(self) -> float:
-        """The plain mean of the data sets' AP50."""
-        return float(np.mean([part.ap50 for part in self.data_sets]))
+        """The plain mean over the data sets."""
+        return float(np.mean([part.score for part in self.data_sets]))
 
 
 def score_answer(
@@ -111,7 +112,7 @@ def score_answer(
 
 
 def _score_data_set(data_set: DataSet, answer: Annotations, profile: Profile, workers: int) -> DataSetScore:
-    rule = Rule(THRESHOLDS, AREAS, profile.max_detections)
+    rule = Rule(THRESHOLDS, AREAS, profile.max_detections, profile.boxes)
     try:
         counts = count_instances(data_set.annotations, answer, data_set.images, data_set.categories, rule, workers)
     except BadMask as bad:
@@ -120,9 +121,10 @@ def _score_data_set(data_set: DataSet, answer: Annotations, profile: Profile, wo
     # Masks beyond the cap were not read; a file is in order as a whole or not at all, whatever the profile.
     unread = np.ones(len(answer), bool)
     unread[counts.row] = False
-    if _find_any_bad(answer, np.flatnonzero(unread), workers):
+    if not profile.boxes and _find_any_bad(answer, np.flatnonzero(unread), workers):
         raise refuse(find_mask_faults(answer, f"the answer for {data_set.name}"))
     curves = draw_curves(counts)
+    numbers = summarise(curves, counts)
     objects = counts.objects[:, :, 0]
     cap = profile.max_detections[-1]
     return DataSetScore(
@@ -133,7 +135,8 @@ def _score_data_set(data_set: DataSet, answer: Annotations, profile: Profile, wo
         detections_cut=int(counts.cut.sum()),
         objects_beyond_cap=int(np.maximum(objects - cap, 0).sum()),
         detections_ignored=int((counts.outcome[0, 0] == IGNORED).sum()),
-        numbers=summarise(curves, counts),
+        numbers=numbers,
+        score=float(numbers[profile.number]),
         counts=counts,
         curves=curves,
     )
@@ -146,13 +149,13 @@ def _find_any_bad(answer: Annotations, rows: NDArray[np.int64], workers: int) ->
 
 
 def rank_by_average(scores: Sequence[ItcScore]) -> list[int]:
-    """Places of several answers, from 1, by the mean of AP50; equal ones share the better place."""
+    """Places of several answers, from 1, by their scores; equal ones share the better place."""
     return _places([score.score for score in scores])
 
 
 def rank_by_ranks(scores: Sequence[ItcScore]) -> list[int]:
     """Places of several answers by the mean of their places in each data set."""
-    columns = zip(*([part.ap50 for part in score.data_sets] for score in scores), strict=True)
+    columns = zip(*([part.score for part in score.data_sets] for score in scores), strict=True)
     places = np.array([_places(list(column)) for column in columns], float)
     return _places((-places.mean(axis=0)).tolist())
 
@@ -161,9 +164,9 @@ def _places(values: Sequence[float]) -> list[int]:
     return [1 + sum(other > value for other in values) for value in values]
 
 
-def read_question(question: Question) -> tuple[list[DataSet], list[Annotations]]:
+def read_question(question: Question, *, boxes: bool = False) -> tuple[list[DataSet], list[Annotations]]:
     """Truth and answer; of the truth what counts."""
-    truth, answers = read(question.truth, question.answers)
+    truth, answers = read(question.truth, question.answers, boxes=boxes)
     if question.ids is not None:
         truth = choose_images(truth, question.ids)
     if question.ignore is not None:
@@ -173,14 +176,18 @@ def read_question(question: Question) -> tuple[list[DataSet], list[Annotations]]
 
 def judge(question: Question) -> Verdict:
     """Score the files of an answer."""
-    profile = PROFILES[ITC.choose_profile(question)]
-    truth, answers = read_question(question)
+    return judge_profile(ITC.name, PROFILES[ITC.choose_profile(question)], question)
+
+
+def judge_profile(protocol: str, profile: Profile, question: Question) -> Verdict:
+    """Score the files of an answer by any profile."""
+    truth, answers = read_question(question, boxes=profile.boxes)
     score = score_answer(truth, answers, profile, question.workers)
     names = [*NUMBERS, *(f"AR {limit}" for limit in profile.max_detections), *RECALL_NUMBERS]
     parts = [
         {
             "name": part.name,
-            "score": part.ap50,
+            "score": part.score,
             "images": part.images,
             "objects": part.objects,
             "detections": part.detections,
@@ -194,8 +201,8 @@ def judge(question: Question) -> Verdict:
     table: list[Row] = [
         {
             "data set": part.name,
-            "AP50": part.ap50,
-            "AP": float(part.numbers[0]),
+            "AP50": float(part.numbers[AP50]),
+            "AP": float(part.numbers[AP]),
             "images": part.images,
             "objects": part.objects,
             "detections": part.detections,
@@ -214,7 +221,7 @@ def judge(question: Question) -> Verdict:
         return evidence_itc.explain(question, score, table)
 
     name = profile.name if question.ignore is None else f"{profile.name}+ignore"
-    return Verdict(ITC.name, name, score.score, {"data_sets": parts}, table, images, _sample(score), explain)
+    return Verdict(protocol, name, score.score, {"data_sets": parts}, table, images, _sample(score), explain)
 
 
 def _images_of(part: DataSetScore) -> list[Row]:
@@ -242,9 +249,15 @@ def _sample(score: ItcScore) -> Sample:
     part = np.repeat(np.arange(len(counts)), [len(one.images) for one in counts])
 
     def settle(times: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.stack([resample_ap(one, times[:, part == p]) for p, one in enumerate(counts)], axis=1)
+        return np.stack([_resample(one, score.profile, times[:, part == p]) for p, one in enumerate(counts)], axis=1)
 
     return Sample(names, tuple(one.name for one in score.data_sets), part, settle)
+
+
+def _resample(counts: Counts, profile: Profile, times: NDArray[np.int64]) -> NDArray[np.float64]:
+    thresholds = range(len(THRESHOLDS)) if profile.number == AP else [0]
+    found: NDArray[np.float64] = np.mean([resample_ap(counts, times, t) for t in thresholds], axis=0)
+    return found
 
 
 ITC = Challenge("itc", SOURCE, tuple(PROFILES), judge, check)

@@ -15,9 +15,9 @@ from overtrace.errors import BadAnswer
 from overtrace.scoring.annotations import CROWD, IMAGE
 
 
-def check(claim: Claim) -> Inspection:
+def check(claim: Claim, *, boxes: bool = False) -> Inspection:
     """All that is wrong with the files of an answer."""
-    truth = None if claim.truth is None else read_truth(claim.truth)
+    truth = None if claim.truth is None else read_truth(claim.truth, boxes=boxes)
     listed = None
     if claim.ids is not None:
         ids = read_listed(claim.ids)
@@ -25,7 +25,7 @@ def check(claim: Claim) -> Inspection:
             choose_images(truth, claim.ids)
         nobody = np.zeros_like(ids)
         listed = Known("the list", ids, nobody, nobody, nobody, ())
-    return check_answer(claim.answers, truth, listed)
+    return check_answer(claim.answers, truth, listed, boxes=boxes)
 
 
 def read_listed(path: Path) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from overtrace.challenges.coco_faults import Known
+from overtrace.challenges.coco_faults import BOX_OBJECT, BOX_RESULT, OBJECT, RESULT, Known
 from overtrace.challenges.coco_files import DataSet, Results, check_results, know, load, read_data_set, read_results
 from overtrace.challenges.faults import Fault, gather, refuse
 from overtrace.challenges.inspection import Inspection
@@ -15,11 +15,12 @@ from overtrace.errors import BadAnswer
 from overtrace.scoring.annotations import CROWD, IMAGE, SEEN_IMAGE, Annotations
 
 
-def read_truth(path: Path) -> list[DataSet]:
+def read_truth(path: Path, *, boxes: bool = False) -> list[DataSet]:
     """The data sets of a contest, by name.
 
     Args:
         path: one COCO file; or a folder of them, one a data set, each by itself or alone in a folder of its name.
+        boxes: objects have boxes, and need no masks.
     Raises:
         BadAnswer: if there is none, or one is not in order or has nothing to find.
     """
@@ -30,7 +31,7 @@ def read_truth(path: Path) -> list[DataSet]:
         text = load(member)
         if path.is_dir() and b'"annotations"' not in text.tobytes():
             continue  # a list of image ids, or other notes
-        data_set = read_data_set(text, _name(member), member.shown)
+        data_set = read_data_set(text, _name(member), member.shown, BOX_OBJECT if boxes else OBJECT)
         if not (data_set.annotations.whole[:, CROWD] == 0).any():
             raise BadAnswer(f"{member.shown} has no object to find: such a data set cannot be scored")
         data_sets.append(data_set)
@@ -61,25 +62,30 @@ def read_answer(path: Path, truth: Sequence[DataSet], limits: Limits | None = No
     return _assign(path, _load(path, limits, faults), truth, faults)
 
 
-def read(truth: Path, answer: Path, limits: Limits | None = None) -> tuple[list[DataSet], list[Annotations]]:
+def read(
+    truth: Path, answer: Path, limits: Limits | None = None, *, boxes: bool = False
+) -> tuple[list[DataSet], list[Annotations]]:
     """Truth and answer, read at the same time."""
     faults: list[Fault] = []
     with ThreadPoolExecutor(1) as pool:
-        loaded = pool.submit(_load, answer, limits, faults)
-        data_sets = read_truth(truth)
+        loaded = pool.submit(_load, answer, limits, faults, boxes)
+        data_sets = read_truth(truth, boxes=boxes)
         return data_sets, _assign(answer, loaded.result(), data_sets, faults)
 
 
-def check_answer(path: Path, truth: Sequence[DataSet] | None, listed: Known | None) -> Inspection:
+def check_answer(
+    path: Path, truth: Sequence[DataSet] | None, listed: Known | None, *, boxes: bool = False
+) -> Inspection:
     """All that is wrong with an answer: types, ids, sizes and masks of all rows of all files.
 
     Args:
         path: as for ``read_answer``.
         truth: the data sets, if they are known.
         listed: the images that may be named where the data sets are not known.
+        boxes: rows have boxes, and need no masks.
     """
     faults: list[Fault] = []
-    loaded = _load(path, None, faults)
+    loaded = _load(path, None, faults, boxes)
     pairs = _pair(path, loaded, truth, listed, faults)
     for results, known in pairs:
         faults += check_results(results, known, masks=True)
@@ -97,7 +103,7 @@ def check_answer(path: Path, truth: Sequence[DataSet] | None, listed: Known | No
 Loaded = list[tuple[Member, Results]]
 
 
-def _load(path: Path, limits: Limits | None, faults: list[Fault]) -> Loaded:
+def _load(path: Path, limits: Limits | None, faults: list[Fault], boxes: bool = False) -> Loaded:
     """The results of each file that can be read; what is wrong with the others goes to the faults."""
     loaded: Loaded = []
     members = find_members(path, faults, limits)
@@ -106,7 +112,7 @@ def _load(path: Path, limits: Limits | None, faults: list[Fault]) -> Loaded:
         faults.append(Fault(str(path), "", "it holds no .json file", "wanted COCO results"))
     for member in answers:
         with gather(faults, member.shown):
-            results = read_results(load(member), member.shown, faults)
+            results = read_results(load(member), member.shown, faults, BOX_RESULT if boxes else RESULT)
             if results is not None:
                 loaded.append((member, results))
     return loaded

@@ -16,6 +16,7 @@ MODULES = {
     "camvid": "sceneparsing",
     "deepglobe": "deepglobe",
     "trees": "trees",
+    "own": "own",
 }
 
 
@@ -38,14 +39,14 @@ def score_files(protocol: str, question: Question) -> Verdict:
         BadOption: if there is no such protocol or profile.
         BadAnswer: if truth or answer are not in order; of an answer, it knows all faults that a check finds.
     """
-    if question.ignore is not None and protocol != "itc":
+    if question.ignore is not None and protocol not in ("itc", "own"):
         raise BadOption(f"{protocol} has no masks of what is ignored: leave out --ignore, which is for itc")
     challenge = find_challenge(protocol)
     try:
         return challenge.score(question)
     except BadAnswer as error:
         # Scoring stops at the first stage that fails, and knows masks by their data set alone.
-        claim = Claim(question.answers, question.truth, question.ids, question.profile)
+        claim = Claim(question.answers, question.truth, question.ids, question.profile, question.classes)
         faults = check_files(protocol, claim).faults
         raise (refuse(faults) if faults else error) from error
 

@@ -25,6 +25,7 @@ from overtrace.challenges.id_lists import read_ids
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.challenges.scene_files import Pair, find_name_faults, pair_files, read_names
 from overtrace.challenges.submission import Member
+from overtrace.errors import BadOption
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.pixels import (
     ANYWHERE,
@@ -162,7 +163,11 @@ def score_pairs_like_devkit(pairs: Sequence[Pair], labels: Labels = ADE20K, work
 def judge(labels: Labels, question: Question) -> Verdict:
     """Score the files of an answer."""
     challenge = next(challenge for challenge in CHALLENGES if challenge.name == labels.protocol)
-    profile = challenge.choose_profile(question)
+    return judge_labels(labels, challenge.choose_profile(question), question)
+
+
+def judge_labels(labels: Labels, profile: str, question: Question) -> Verdict:
+    """Score the files of an answer in any classes."""
     lenient = profile == DEVKIT
     pairs = pair_files(question.truth, question.answers, lenient=lenient)
     found = (score_pairs_like_devkit if lenient else score_pairs)(pairs, labels, question.workers)
@@ -199,11 +204,13 @@ def judge(labels: Labels, question: Question) -> Verdict:
         accuracy, mean_iou = score_like_mit_semseg(found.images)
         parts["mit_semseg"] = {"accuracy": accuracy, "mean_iou": mean_iou, "score": (accuracy + mean_iou) / 2}
     table = [row for row in classes if row["pixels"]]
-    explain = partial(_explain, question, labels, found)
-    return Verdict(challenge.name, profile, found.score, parts, table, images, _sample(found), explain)
+    explain = partial(_explain, question, labels, found, lenient)
+    return Verdict(labels.protocol, profile, found.score, parts, table, images, _sample(found), explain)
 
 
-def _explain(question: Question, labels: Labels, found: SceneScore) -> "Evidence":
+def _explain(question: Question, labels: Labels, found: SceneScore, lenient: bool) -> "Evidence":
+    if lenient:
+        raise BadOption(f"there is no report of {DEVKIT}, which scores what is not in order: report without it")
     # Only a report needs it.
     from overtrace.challenges import evidence_scenes
 

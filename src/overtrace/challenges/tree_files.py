@@ -21,6 +21,7 @@ from overtrace.challenges.faults import MOST_FAULTS, Fault, gather, refuse, show
 from overtrace.challenges.submission import Limits, Member, find_members
 
 POINT, BOX = ("x", "y"), ("xmin", "ymin", "xmax", "ymax")
+SCORE_COLUMNS = ("score", "confidence")
 IMAGE_COLUMNS = ("image", "image_path", "image_id", "filename")
 FARTHEST = 1e8
 """Pixels; beyond, areas are no longer told apart."""
@@ -35,6 +36,10 @@ class Trees:
     """POINT or BOX."""
     images: dict[str, NDArray[np.float64]]
     """(n, 2) or (n, 4) in pixels, by the name of the image without its extension."""
+    scores: dict[str, NDArray[np.float64]]
+    """(n,) likewise; 1 where none is given."""
+    scored: bool
+    """Some tree has another score than 1."""
 
 
 def read_trees(path: Path, limits: Limits | None = None) -> Trees:
@@ -70,11 +75,14 @@ def find_trees(path: Path, faults: list[Fault], limits: Limits | None = None) ->
     if len(kinds) > 1:
         faults.append(Fault(str(path), "", "it holds points and boxes", "send the one or the other"))
     columns = BOX if BOX in kinds else POINT
+    width = len(columns) + 1
     arrays = {
-        name: np.array([row for row in rows if len(row) == len(columns)], np.float64).reshape(-1, len(columns))
+        name: np.array([row for row in rows if len(row) == width], np.float64).reshape(-1, width)
         for name, rows in images.items()
     }
-    return Trees(str(path), columns, arrays)
+    places, scores = ({name: rows[:, part] for name, rows in arrays.items()} for part in (slice(-1), -1))
+    scored = any((part != 1).any() for part in scores.values())
+    return Trees(str(path), columns, places, scores, scored)
 
 
 def _read_table(
@@ -94,6 +102,7 @@ def _read_table(
     reader.fieldnames = header
     kinds.add(columns)
     by = next((name for name in IMAGE_COLUMNS if name in header), None)
+    sure = next((name for name in SCORE_COLUMNS if name in header), None)
     if by is None:
         images.setdefault(PurePosixPath(member.name).stem, [])
     known = len(faults)
@@ -103,13 +112,16 @@ def _read_table(
                 return
             name = PurePosixPath(member.name).stem if by is None else PurePosixPath(row[by] or "").stem
             numbers = tuple(_number(row[column]) for column in columns)
+            score = 1.0 if sure is None else _number(row[sure])
             wrong = _find_fault(numbers, [row[column] for column in columns])
+            if wrong is None and not math.isfinite(score):
+                wrong = f"found the {sure} {show(row[sure or ''])}", "wanted a number"
             if not name:
                 wrong = f"found no {by}", "wanted the name of an image"
             if wrong is not None:
                 faults.append(Fault(member.shown, f"line {reader.line_num}", *wrong))
             else:
-                images.setdefault(name, []).append(numbers)
+                images.setdefault(name, []).append((*numbers, score))
     except csv.Error as error:
         faults.append(Fault(member.shown, f"line {reader.line_num}", str(error), "wanted a CSV file"))
 
@@ -162,4 +174,4 @@ def _read_voc(
         if wrong is not None:
             faults.append(Fault(member.shown, f"bndbox {i}", *wrong))
         else:
-            rows.append(numbers)
+            rows.append((*numbers, 1.0))

@@ -18,7 +18,7 @@ from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Ver
 from overtrace.challenges.faults import Fault, refuse
 from overtrace.challenges.id_lists import read_ids
 from overtrace.challenges.inspection import Claim, Inspection
-from overtrace.challenges.tree_files import POINT, Trees, find_trees, read_trees
+from overtrace.challenges.tree_files import BOX, POINT, Trees, find_trees, read_trees
 from overtrace.errors import BadAnswer
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.matching import Matches, match_boxes, match_points
@@ -118,6 +118,11 @@ def judge(question: Question) -> Verdict:
     parts: dict[str, Any] = {**row, "rule": rule, "images": len(found.names)}
     if found.columns == POINT and not whole.hits:
         parts["RMSE, m"] = None
+    if found.columns == BOX and answer.scored and whole.true:
+        # Its kernels take a while to load, which points need not wait for.
+        from overtrace.challenges.tree_boxes import score_box_ap
+
+        parts["coco_boxes"] = score_box_ap(truth, answer, found.names, question.workers)
 
     def explain() -> "Evidence":
         # Only a report needs it.

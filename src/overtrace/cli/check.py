@@ -8,13 +8,14 @@ import typer
 
 
 def check(
-    protocol: Annotated[str, typer.Argument(help="itc, sceneparsing, camvid, deepglobe or trees.")],
+    protocol: Annotated[str, typer.Argument(help="itc, sceneparsing, camvid, deepglobe, trees or own.")],
     answers: Annotated[Path, typer.Option(help="What is checked: a file, a folder or an archive.")],
     truth: Annotated[Path | None, typer.Option(help="What is true, if it is known.")] = None,
     ids: Annotated[
         Path | None, typer.Option(help="A list of the images, by id or name: without truth, those that may be named.")
     ] = None,
     profile: Annotated[str, typer.Option(help="A named variant of the rule, such as itc-uncapped.")] = "",
+    classes: Annotated[int, typer.Option(help="How many classes index PNGs have, from label 0 (own).")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write what was found as JSON.")] = None,
 ) -> None:
     """List every fault of an answer: file, place, what was found, what is wanted.
@@ -31,7 +32,7 @@ def check(
     from overtrace.cli.score import write
     from overtrace.errors import BadAnswer
 
-    claim = Claim(answers, truth, ids, profile)
+    claim = Claim(answers, truth, ids, profile, classes)
     found = check_files(protocol, claim)
     if json_file is not None:
         content = found.as_json(protocol, find_challenge(protocol).choose_profile(claim))

@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
 
 def compare(
-    protocol: Annotated[str, typer.Argument(help="itc, sceneparsing, camvid, deepglobe or trees.")],
+    protocol: Annotated[str, typer.Argument(help="itc, sceneparsing, camvid, deepglobe, trees or own.")],
     answers: Annotated[list[Path], typer.Argument(help="Two or more answers to the same truth.")],
     truth: Annotated[Path, typer.Option(help="What is true: a file, a folder or an archive.")],
     profile: Annotated[str, typer.Option(help="A named variant of the rule, such as itc-uncapped.")] = "",
     ids: Annotated[Path | None, typer.Option(help="A list of the images that count.")] = None,
     ignore: Annotated[
-        Path | None, typer.Option(help="Masks of ground that nobody labelled: PNGs named as the images (itc).")
+        Path | None, typer.Option(help="Masks of ground that nobody labelled: PNGs named as the images (itc, own).")
     ] = None,
+    classes: Annotated[int, typer.Option(help="How many classes index PNGs have, from label 0 (own).")] = 0,
     pixel_size: Annotated[float, typer.Option(help="Metres in a unit of the coordinates (trees).")] = 1.0,
     resamples: Annotated[int, typer.Option(help="How often images are drawn again.")] = 2000,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
@@ -36,7 +37,7 @@ def compare(
     from overtrace.challenges.compare import compare_files
     from overtrace.cli.score import write
 
-    question = Question(truth, answers[0], profile, ids, ignore, pixel_size, workers or os.cpu_count() or 1)
+    question = Question(truth, answers[0], profile, ids, ignore, classes, pixel_size, workers or os.cpu_count() or 1)
     comparison = compare_files(protocol, question, answers, resamples, level, seed)
     if json_file is not None:
         write(json_file, json.dumps(comparison.as_json(), indent=1) + "\n")

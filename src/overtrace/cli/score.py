@@ -16,14 +16,15 @@ MOST_ROWS = 40
 
 
 def score(
-    protocol: Annotated[str, typer.Argument(help="itc, sceneparsing, camvid, deepglobe or trees.")],
+    protocol: Annotated[str, typer.Argument(help="itc, sceneparsing, camvid, deepglobe, trees or own.")],
     truth: Annotated[Path, typer.Option(help="What is true: a file, a folder or an archive.")],
     answers: Annotated[Path, typer.Option(help="What is scored: a file, a folder or an archive.")],
     profile: Annotated[str, typer.Option(help="A named variant of the rule, such as itc-uncapped.")] = "",
     ids: Annotated[Path | None, typer.Option(help="A list of the images that count (itc, deepglobe, trees).")] = None,
     ignore: Annotated[
-        Path | None, typer.Option(help="Masks of ground that nobody labelled: PNGs named as the images (itc).")
+        Path | None, typer.Option(help="Masks of ground that nobody labelled: PNGs named as the images (itc, own).")
     ] = None,
+    classes: Annotated[int, typer.Option(help="How many classes index PNGs have, from label 0 (own).")] = 0,
     pixel_size: Annotated[float, typer.Option(help="Metres in a unit of the coordinates (trees).")] = 1.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the score and its parts as JSON.")] = None,
     per_image: Annotated[Path | None, typer.Option(help="Write a row for each image as CSV.")] = None,
@@ -44,7 +45,7 @@ def score(
 
     if images is not None and (report is None or not images.is_dir()):
         raise BadOption("--images needs --report" if report is None else f"--images {images} is no folder")
-    question = Question(truth, answers, profile, ids, ignore, pixel_size, workers or os.cpu_count() or 1)
+    question = Question(truth, answers, profile, ids, ignore, classes, pixel_size, workers or os.cpu_count() or 1)
     verdict = score_files(protocol, question)
     if json_file is not None:
         write(json_file, json.dumps(verdict.as_json(), indent=1) + "\n")
