@@ -30,6 +30,7 @@ from tests.support.answers import (
     TRUTH,
     VOC,
     as_zip,
+    crowns,
     png,
     protocol_of,
     result,
@@ -517,10 +518,19 @@ def test_a_list_of_names_stands_in_for_truth(tmp_path, kind, listed, expected):
         assert part in str(fault)
 
 
-def test_a_truth_that_is_broken_is_no_fault_of_the_answer(tmp_path):
-    truth, answers = write(tmp_path / "truth", {"a.json": b"{"}), write(tmp_path / "answers", itc(RESULT))
-    with pytest.raises(BadAnswer, match=r"a\.json line 1 column 2: no JSON"):
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"{", r"a\.json line 1 column 2: no JSON"),
+        (crowns(1, 2, 3).replace(b"[0, 2, 4]", b"[0, 2, 5]"), "the truth for a /annotations/0/segmentation: its run"),
+    ],
+)
+def test_a_truth_that_is_broken_is_no_fault_of_the_answer(tmp_path, data, said):
+    truth, answers = write(tmp_path / "truth", {"a.json": data}), write(tmp_path / "answers", {"b.json": b"[]"})
+    with pytest.raises(BadAnswer, match=said):
         check_files("itc", Claim(answers, truth))
+    with pytest.raises(BadAnswer, match=said):
+        score_files("itc", Question(truth, answers))
 
 
 def test_a_profile_that_nobody_has(tmp_path):

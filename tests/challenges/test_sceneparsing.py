@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from overtrace.challenges.challenge import Question
+from overtrace.challenges.protocols import score_files
 from overtrace.challenges.scene_files import pair_files
 from overtrace.challenges.sceneparsing import ADE20K, CAMVID, score_pairs
 from overtrace.errors import BadAnswer
@@ -71,6 +73,18 @@ def test_what_is_wrong_with_an_answer(tmp_path, truth, change, said):
     answer = write_maps(tmp_path / "answer", maps)
     with pytest.raises(BadAnswer, match=said):
         score_pairs(pair_files(truth, answer))
+
+
+def test_a_list_of_images_is_a_part_of_the_set(tmp_path, truth):
+    answer = write_maps(tmp_path / "answer", {**TRUTH, "ADE_val_1": np.array([[5, 1, 2], [2, 0, 2]], np.uint8)})
+    (tmp_path / "ids.txt").write_text("ADE_val_2.jpg\n")
+    verdict = score_files("sceneparsing", Question(truth, answer, ids=tmp_path / "ids.txt"))
+    assert verdict.score == (1 + 1 / 150) / 2
+    assert [row["image"] for row in verdict.images] == ["ADE_val_2"]
+    assert verdict.explain().images == [{"wrong pixels": 0}]
+    (tmp_path / "ids.txt").write_text("ADE_val_3\n")
+    with pytest.raises(BadAnswer, match=r"ids.txt names ADE_val_3, which is no image of the truth"):
+        score_files("sceneparsing", Question(truth, answer, ids=tmp_path / "ids.txt"))
 
 
 def test_labels_that_an_answer_may_hold():

@@ -76,7 +76,7 @@ def test_a_profile_and_a_list_of_images(files):
     ("arguments", "said"),
     [
         (["chess", "--truth", "a", "--answers", "b"], "no protocol is called chess: use one of itc, sceneparsing"),
-        (["itc", "--truth", "a", "--answers", "b"], "a does not exist: check the path"),
+        (["itc", "--truth", "a", "--answers", "b"], "a: it does not exist: check the path"),
         (["itc", "--truth", "truth/itc.json", "--answers", "nothing"], "nothing: it does not exist"),
         (["itc", "--truth", "answer/itc.json", "--answers", "answer/itc.json"], "is no COCO data set"),
         (["itc", "--truth", "truth/itc.json", "--answers", "truth/itc.json"], "wanted a list of results"),
@@ -92,10 +92,13 @@ def test_a_profile_and_a_list_of_images(files):
             ["trees", "--truth", "truth/points", "--answers", "answer/points", "--json", "no/a.json"],
             "folder no does not",
         ),
-        (["deepglobe", "--truth", "truth/buildings.csv", "--answers", "answer/points"], "wanted"),
+        (
+            ["deepglobe", "--truth", "truth/buildings.csv", "--answers", "answer/points"],
+            "more: overtrace check lists them",
+        ),
         (["itc", "--truth", "a", "--answers", "b", "--images", "truth"], "--images needs --report"),
         (["itc", "--truth", "a", "--answers", "b", "--report", "a.html", "--images", "no"], "--images no is no folder"),
-        (["sceneparsing", "--truth", "truth/scenes", "--answers", "answer/points"], "a.png: it is missing"),
+        (["sceneparsing", "--truth", "truth/scenes", "--answers", "answer/points"], "it holds no .png file"),
     ],
 )
 def test_bad_input_is_one_line(files, arguments, said):

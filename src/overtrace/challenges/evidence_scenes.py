@@ -11,7 +11,7 @@ from overtrace.challenges.challenge import Question, Row
 from overtrace.challenges.class_names import ADE20K_NAMES, CAMVID_NAMES
 from overtrace.challenges.evidence import MOST_PICTURES, Evidence, LabelPicture, Table
 from overtrace.challenges.scene_files import Pair, pair_files
-from overtrace.challenges.sceneparsing import Labels, SceneScore
+from overtrace.challenges.sceneparsing import Labels, SceneScore, choose_pairs
 from overtrace.scoring.pixels import count_pairs
 from overtrace.scoring.png import read_labels
 
@@ -29,6 +29,8 @@ def explain(question: Question, labels: Labels, score: SceneScore) -> Evidence:
         score: its outcome.
     """
     pairs = pair_files(question.truth, question.answers)
+    if question.ids is not None:
+        pairs = choose_pairs(pairs, question.ids)
     names = name_classes(labels)
     with ThreadPoolExecutor(question.workers) as pool:
         counts: NDArray[np.int64] = reduce(add, pool.map(_count, pairs))

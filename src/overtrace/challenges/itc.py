@@ -20,7 +20,6 @@ from overtrace.challenges.coco_files import DataSet
 from overtrace.challenges.faults import refuse
 from overtrace.challenges.itc_check import check, choose_images
 from overtrace.challenges.itc_files import read
-from overtrace.challenges.itc_ignore import add_ignored
 from overtrace.scoring.annotations import Annotations
 from overtrace.scoring.instances import AREAS, HIT, IGNORED, THRESHOLDS, BadMask, Counts, Rule, count_instances
 from overtrace.scoring.masks import find_bad_masks
@@ -117,7 +116,8 @@ def _score_data_set(data_set: DataSet, answer: Annotations, profile: Profile, wo
         counts = count_instances(data_set.annotations, answer, data_set.images, data_set.categories, rule, workers)
     except BadMask as bad:
         side, name = (answer, "answer") if bad.answer else (data_set.annotations, "truth")
-        raise refuse(find_mask_faults(side, f"the {name} for {data_set.name}")) from bad
+        prefix = "" if bad.answer else "/annotations"
+        raise refuse(find_mask_faults(side, f"the {name} for {data_set.name}", prefix)) from bad
     # Masks beyond the cap were not read; a file is in order as a whole or not at all, whatever the profile.
     unread = np.ones(len(answer), bool)
     unread[counts.row] = False
@@ -170,6 +170,9 @@ def read_question(question: Question, *, boxes: bool = False) -> tuple[list[Data
     if question.ids is not None:
         truth = choose_images(truth, question.ids)
     if question.ignore is not None:
+        # It reads images, which takes a while to load.
+        from overtrace.challenges.itc_ignore import add_ignored
+
         truth = add_ignored(truth, question.ignore)
     return truth, answers
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.coco_faults import Known
+from overtrace.challenges.coco_faults import Known, find_mask_faults
 from overtrace.challenges.coco_files import DataSet
+from overtrace.challenges.faults import refuse
 from overtrace.challenges.id_lists import read_image_list
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.challenges.itc_files import check_answer, read_truth
@@ -18,6 +19,8 @@ from overtrace.scoring.annotations import CROWD, IMAGE
 def check(claim: Claim, *, boxes: bool = False) -> Inspection:
     """All that is wrong with the files of an answer."""
     truth = None if claim.truth is None else read_truth(claim.truth, boxes=boxes)
+    if truth is not None and not boxes:
+        _want_masks(truth)
     listed = None
     if claim.ids is not None:
         ids = read_listed(claim.ids)
@@ -26,6 +29,14 @@ def check(claim: Claim, *, boxes: bool = False) -> Inspection:
         nobody = np.zeros_like(ids)
         listed = Known("the list", ids, nobody, nobody, nobody, ())
     return check_answer(claim.answers, truth, listed, boxes=boxes)
+
+
+def _want_masks(truth: list[DataSet]) -> None:
+    """A truth that cannot be read is no fault of the answer, but scoring would refuse it."""
+    for data_set in truth:
+        broken = find_mask_faults(data_set.annotations, f"the truth for {data_set.name}", "/annotations")
+        if broken:
+            raise refuse(broken)
 
 
 def read_listed(path: Path) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from overtrace.challenges.id_lists import read_ids
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.challenges.scene_files import Pair, find_name_faults, pair_files, read_names
 from overtrace.challenges.submission import Member
-from overtrace.errors import BadOption
+from overtrace.errors import BadAnswer, BadOption
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.pixels import (
     ANYWHERE,
@@ -154,6 +155,20 @@ def _size(labels: LabelMap) -> str:
     return f"{width} x {height}"
 
 
+def choose_pairs(pairs: Sequence[Pair], path: Path) -> list[Pair]:
+    """The pairs of the images of a list.
+
+    Raises:
+        BadAnswer: if the list names another image, or none.
+    """
+    names = read_ids(path)
+    strange = sorted(set(names) - {pair.name for pair in pairs})
+    if strange or not names:
+        found = f"names {strange[0]}, which is no image of the truth" if strange else "names no image"
+        raise BadAnswer(f"{path} {found}: check the list")
+    return [pair for pair in pairs if pair.name in set(names)]
+
+
 def score_pairs_like_devkit(pairs: Sequence[Pair], labels: Labels = ADE20K, workers: int = 1) -> SceneScore:
     """Score an answer as the MATLAB kit does, with what it lets pass."""
     kept, images = count_like_devkit(pairs, labels.classes, workers)
@@ -170,6 +185,8 @@ def judge_labels(labels: Labels, profile: str, question: Question) -> Verdict:
     """Score the files of an answer in any classes."""
     lenient = profile == DEVKIT
     pairs = pair_files(question.truth, question.answers, lenient=lenient)
+    if question.ids is not None:
+        pairs = choose_pairs(pairs, question.ids)
     found = (score_pairs_like_devkit if lenient else score_pairs)(pairs, labels, question.workers)
     total = reduce(add, found.images)
     classes: list[Row] = [
