@@ -1,10 +1,11 @@
 """How fast is scoring beside the scorers that people use, on the same files?
 
-``python -m benchmarks.scoring [--images 500] [--least 60] [--most 300] [--repeats 5] [--polygons] [--record]``.
+``python -m benchmarks.scoring [--images 500] [--least 60] [--most 300] [--repeats 5] [--polygons] [--keep FOLDER]
+[--record]``.
 
 Each tool reads the JSON files and settles all twelve numbers, in a process of its own; tools take turns. The time
 within the process leaves out start-up and, for ours, the compilation of kernels; the time of the process has all of it.
-Peers: pycocotools, faster-coco-eval, hotcoco, where they are installed.
+Peers: pycocotools, ultrafast-pycocotools, faster-coco-eval, hotcoco, where they are installed.
 """
 
 import argparse
@@ -22,7 +23,12 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.record import describe_machine, publish
 
-PEERS = {"faster-coco-eval": "faster_coco_eval", "hotcoco": "hotcoco", "pycocotools": "pycocotools"}
+PEERS = {
+    "ultrafast-pycocotools": "ultrafast_pycocotools",
+    "faster-coco-eval": "faster_coco_eval",
+    "hotcoco": "hotcoco",
+    "pycocotools": "pycocotools",
+}
 
 
 def main() -> None:
@@ -33,6 +39,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=300)
     parser.add_argument("--cap", type=int, default=100, help="detections kept of an image")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--keep", type=Path, help="folder of the set, drawn there if it is not yet")
     parser.add_argument("--polygons", action="store_true", help="truth as polygons")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--without", nargs="*", default=[], help="tools to leave out")
@@ -48,13 +55,17 @@ def main() -> None:
     tools = ["overtrace", *(name for name, module in PEERS.items() if importlib.util.find_spec(module))]
     tools = [tool for tool in tools if tool not in chosen.without]
     with TemporaryDirectory() as folder:
-        facts = write_set(Path(folder) / "set", chosen.images, 0, chosen.least, chosen.most)
-        write_set(Path(folder) / "warm", 3, 1)
+        place = chosen.keep or Path(folder) / "set"
+        if not (place / "facts.json").exists():
+            facts = write_set(place, chosen.images, 0, chosen.least, chosen.most)
+            (place / "facts.json").write_text(json.dumps(facts))
+        facts = json.loads((place / "facts.json").read_text())
+        write_set(place / "warm", 3, 1)
         truth = "truth_polygons.json" if chosen.polygons else "truth_rle.json"
         runs: dict[str, list[dict]] = {tool: [] for tool in tools}
         for _ in range(chosen.repeats):
             for tool in tools:
-                runs[tool].append(measure(tool, Path(folder) / "set", truth, chosen.cap, chosen.workers))
+                runs[tool].append(measure(tool, place, truth, chosen.cap, chosen.workers))
     title = f"{chosen.images} images, {facts['crowns']:,} crowns, {facts['detections']:,} detections"
     lines = [
         f"- {title}; truth as {truth.split('_')[1][:-5]}, {chosen.cap} detections an image, {chosen.workers} threads"
@@ -91,7 +102,7 @@ def run_one(tool: str, truth: str, answer: str, cap: str, workers: int) -> dict:
     """Import, warm up, score once."""
     score = {"overtrace": score_ours, "hotcoco": score_hotcoco}.get(tool, score_like_pycocotools)
     if tool == "overtrace":
-        warm = Path(truth).parent.parent / "warm"
+        warm = Path(truth).parent / "warm"
         score(tool, str(warm / Path(truth).name), str(warm / "answer.json"), int(cap), workers)
     with contextlib.redirect_stdout(io.StringIO()):
         begin = time.perf_counter()
@@ -119,7 +130,10 @@ def score_ours(tool: str, truth: str, answer: str, cap: int, workers: int) -> fl
 def score_like_pycocotools(tool: str, truth: str, answer: str, cap: int, workers: int) -> float:
     """AP50 by pycocotools, or by what is used in its place."""
     del workers
-    if tool == "pycocotools":
+    if tool == "ultrafast-pycocotools":
+        from ultrafast_pycocotools.coco import COCO
+        from ultrafast_pycocotools.cocoeval import COCOeval
+    elif tool == "pycocotools":
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
     else:
