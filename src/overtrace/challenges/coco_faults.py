@@ -36,6 +36,7 @@ from overtrace.scoring.annotations import (
     Annotations,
 )
 from overtrace.scoring.masks import FINE, find_bad_masks
+from overtrace.scoring.rows import are_in_order
 
 RESULT = SEEN_IMAGE | SEEN_CATEGORY | SEEN_SCORE | SEEN_MASK
 OBJECT = SEEN_ID | SEEN_IMAGE | SEEN_CATEGORY | SEEN_MASK | SEEN_AREA
@@ -157,6 +158,8 @@ def find_row_faults(
         wanted: RESULT or OBJECT, or BOX_RESULT or BOX_OBJECT.
         told: what is missing was told before.
     """
+    if known is not None and known.categories and _are_in_order(annotations, known, wanted):
+        return []
     prefix = "/annotations" if wanted & SEEN_ID else ""
     every = _find_field_faults(annotations, wanted, told)
     faults = [Fault(shown, f"{prefix}/{where}", found, want) for where, found, want in every]
@@ -166,6 +169,13 @@ def find_row_faults(
     sizes = _find_wrong_sizes(annotations, known)
     faults += [Fault(shown, f"{prefix}/{where}", found, want) for where, found, want in sizes]
     return in_order(faults)
+
+
+def _are_in_order(annotations: Annotations, known: Known, wanted: int) -> bool:
+    ends = np.cumsum([0, *map(len, known.categories)])
+    categories = np.concatenate(known.categories)
+    sides = known.images, known.heights, known.widths, known.part
+    return bool(are_in_order(annotations.whole, annotations.real, wanted, *sides, categories, ends))
 
 
 Finding = tuple[str, str, str]

@@ -186,17 +186,34 @@ def _group(
     i, k = np.searchsorted(images, image), np.searchsorted(categories, category)
     rows = np.flatnonzero(_found(images, i, image) & _found(categories, k, category))
     group = k[rows] * len(images) + i[rows]
-    keys = (group,) if most is None else (-annotations.real[rows, SCORE], group)
-    order = np.lexsort(keys)
-    rows, group = rows[order], group[order]
     groups = len(images) * len(categories)
-    ends = np.searchsorted(group, np.arange(groups + 1))
+    if most is not None:
+        order = np.argsort(-annotations.real[rows, SCORE], kind="stable")
+        rows, group = rows[order], group[order]
+    order, ends = _sort_by(group, groups)
+    rows, group = rows[order], group[order]
     rank = np.arange(len(rows)) - ends[group]
     if most is None:
         return rows, ends, rank, np.zeros(groups, np.int64)
     kept = rank < most
     cut = np.bincount(group[~kept], minlength=groups)
     return rows[kept], np.searchsorted(group[kept], np.arange(groups + 1)), rank[kept], cut
+
+
+@njit(cache=True, nogil=True)
+def _sort_by(group: NDArray[np.int64], groups: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The order that puts equal groups together, otherwise as they are, and (groups + 1,) where each begins."""
+    ends = np.zeros(groups + 1, np.int64)
+    for g in group:
+        ends[g + 1] += 1
+    for g in range(groups):
+        ends[g + 1] += ends[g]
+    place = ends[:-1].copy()
+    order = np.empty(len(group), np.int64)
+    for i in range(len(group)):
+        order[place[group[i]]] = i
+        place[group[i]] += 1
+    return order, ends
 
 
 def _found(ids: NDArray[np.int64], place: NDArray[np.intp], wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
