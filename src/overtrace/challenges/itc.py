@@ -123,7 +123,7 @@ def _score_data_set(data_set: DataSet, answer: Annotations, profile: Profile, wo
     unread[counts.row] = False
     if not profile.boxes and _find_any_bad(answer, np.flatnonzero(unread), workers):
         raise refuse(find_mask_faults(answer, f"the answer for {data_set.name}"))
-    curves = draw_curves(counts)
+    curves = draw_curves(counts, workers)
     numbers = summarise(curves, counts)
     objects = counts.objects[:, :, 0]
     cap = profile.max_detections[-1]

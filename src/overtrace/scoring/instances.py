@@ -288,6 +288,10 @@ def _count_groups(
         sizes = np.empty(len(found), np.float64)
         for j in range(len(found)):
             sizes[j] = areas[found[j]] if boxes or areas[found[j]] >= 0 else shape[truths + j, 0]
+        tops = np.full(len(found), -1.0)
+        for j in range(len(found)):
+            for c in range(begins[j], begins[j + 1]):
+                tops[j] = max(tops[j], ious[c])
         ignore = np.empty(truths, np.uint8)
         nameless = true_whole[trues, ID] == 0
         for a in range(len(ranges)):
@@ -298,7 +302,7 @@ def _count_groups(
                 objects[group, a] += not ignore[g]
             for t in range(len(thresholds)):
                 part = outcome[a, t, ends[group] : ends[group + 1]]
-                _match(begins, candidates, ious, ignore, crowd, nameless, thresholds[t], sizes, low, high, part)
+                _match(begins, candidates, ious, tops, ignore, crowd, nameless, thresholds[t], sizes, low, high, part)
     return 0, 0, FINE
 
 
@@ -307,6 +311,7 @@ def _match(
     begins: NDArray[np.int64],
     candidates: NDArray[np.uint64],
     ious: NDArray[np.float64],
+    tops: NDArray[np.float64],
     ignore: NDArray[np.uint8],
     crowd: NDArray[np.bool_],
     nameless: NDArray[np.bool_],
@@ -324,9 +329,13 @@ def _match(
     least = min(threshold, 1 - 1e-10)
     c = np.uint64(0)
     for j in range(len(outcome)):
+        end = np.uint64(begins[j + 1])
+        if tops[j] < least:
+            outcome[j] = IGNORED if sizes[j] < low or sizes[j] > high else MISS
+            c = end
+            continue
         best, match = least, NONE
         spare_best, spare = least, NONE
-        end = np.uint64(begins[j + 1])
         while c < end:
             g, iou = candidates[c], ious[c]
             c += ONE

@@ -33,6 +33,8 @@ FAULTS = (
     "a polygon of it has fewer than three points, an odd number of numbers, or coordinates beyond 100 million",
     "a polygon of it steps over more than 16 million columns of pixels",
 )
+ZERO_LETTER, LETTERS, ESCAPED = np.uint64(48), np.uint64(64), np.uint64(BACKSLASH - 48)
+LOW_BITS, SIGN, MORE = np.uint64(31), np.uint64(16), np.uint64(32)
 FARTHEST = 1e8
 MOST_CHANGES = 2**24
 """Of one polygon; a small file could otherwise ask for all memory."""
@@ -103,34 +105,43 @@ def _read_compressed(
     p, end = np.uint64(start), np.uint64(stop)
     place, last, before, number = 0, 0, 0, 0
     while p < end:
-        value, shift = 0, 0
-        while True:
-            letter = signed(text[p])
-            if letter < 48 or letter > 111 or shift > 60:
+        # Most numbers are one letter.
+        letter = np.uint64(text[p]) - ZERO_LETTER
+        p += ONE
+        if letter == ESCAPED:
+            # JSON writes a backslash as two; other escapes, which no encoder writes, are not followed.
+            if text[p] != BACKSLASH:
                 return count, NO_TEXT
-            if letter == BACKSLASH:
-                # JSON writes it as two; other escapes, which no encoder writes, are not followed.
-                p += ONE
+            p += ONE
+        if letter >= LETTERS:
+            return count, NO_TEXT
+        value, shift = signed(letter & LOW_BITS), 5
+        while letter & MORE:
+            if p >= end or shift > 60:
+                return count, NO_TEXT
+            letter = np.uint64(text[p]) - ZERO_LETTER
+            p += ONE
+            if letter == ESCAPED:
                 if text[p] != BACKSLASH:
                     return count, NO_TEXT
-            p += ONE
-            letter -= 48
-            value |= (letter & 31) << shift
-            shift += 5
-            if letter & 32 == 0:
-                break
-            if p >= end:
+                p += ONE
+            if letter >= LETTERS:
                 return count, NO_TEXT
-        if letter & 16:
+            value |= signed(letter & LOW_BITS) << shift
+            shift += 5
+        if letter & SIGN:
             value |= -1 << shift
         if number > 2:
             value += before
         before, last = last, value
-        if value < 0 or value > pixels - place:
+        if value <= 0:
+            if value < 0:
+                return count, UNFILLED
+            if number > 0 and p < end:
+                return count, ZERO_RUN
+        elif value > pixels - place:
             return count, UNFILLED
-        if value == 0 and number > 0 and p < end:
-            return count, ZERO_RUN
-        if number & 1 and value > 0:
+        elif number & 1:
             intervals[0, count], intervals[1, count] = place, place + value
             count += 1
         place += value
@@ -346,13 +357,12 @@ def intersect(one: Intervals, begin: int, end: int, other: Intervals, other_begi
     i, j, pixels = np.uint64(begin), np.uint64(other_begin), 0
     stop, other_stop = np.uint64(end), np.uint64(other_end)
     while i < stop and j < other_stop:
-        low, high = max(one[0, i], other[0, j]), min(one[1, i], other[1, j])
-        if high > low:
-            pixels += high - low
-        if one[1, i] < other[1, j]:
-            i += ONE
-        else:
-            j += ONE
+        # Without branches: which interval ends first cannot be foretold, and a wrong guess costs more than all this.
+        last, other_last = one[1, i], other[1, j]
+        pixels += max(min(last, other_last) - max(one[0, i], other[0, j]), 0)
+        first = np.uint64(last < other_last)
+        i += first
+        j += ONE - first
     return pixels
 
 

@@ -34,26 +34,46 @@ def compare_masks(
     begins = np.zeros(detections + 1, np.int64)
     candidates, ious = np.empty(64 + 4 * detections, np.uint64), np.empty(64 + 4 * detections, np.float64)
     count = 0
-    columns = np.ascontiguousarray(shape.T)
+    # From left to right, so that of all objects only those are looked at that may reach the columns of a detection.
+    order = np.argsort(shape[:truths, 1])
+    columns = np.ascontiguousarray(shape[order].T)
     areas, lefts, rights, tops, bottoms = columns[0], columns[1], columns[2], columns[3], columns[4]
+    widest = 0
+    for i in range(truths):
+        widest = max(widest, rights[i] - lefts[i])
     for j in range(detections):
         d = truths + j
         area, left, right, top, bottom = shape[d, 0], shape[d, 1], shape[d, 2], shape[d, 3], shape[d, 4]
-        for g in range(np.uint64(truths)):
+        first = count
+        begin, end = np.searchsorted(lefts, left - widest), np.searchsorted(lefts, right, side="right")
+        for i in range(np.uint64(begin), np.uint64(end)):
             # Here and not in a function of its own: nearly all pairs end here, and a call takes longer than the test.
-            if lefts[g] > right or rights[g] < left or tops[g] > bottom or bottoms[g] < top:
+            if rights[i] < left or tops[i] > bottom or bottoms[i] < top:
                 continue
-            cols = min(right, rights[g]) - max(left, lefts[g]) + 1
-            rows = min(bottom, bottoms[g]) - max(top, tops[g]) + 1
-            most = min(min(area, areas[g]), cols * rows)
-            if most < least * (area if crowd[g] else area + areas[g] - most) * SURELY:
+            g = order[i]
+            cols = min(right, rights[i]) - max(left, lefts[i]) + 1
+            rows = min(bottom, bottoms[i]) - max(top, tops[i]) + 1
+            most = min(min(area, areas[i]), cols * rows)
+            if most < least * (area if crowd[g] else area + areas[i] - most) * SURELY:
                 continue
             iou = _mask_iou(intervals, place, shape, d, g, crowd[g])
             if iou >= least:
                 candidates, ious = _put(candidates, ious, count, g, iou)
                 count += 1
+        _sort(candidates, ious, first, count)
         begins[j + 1] = count
     return begins, candidates, ious
+
+
+@njit(cache=True, nogil=True)
+def _sort(candidates: Places, ious: Floats, first: int, count: int) -> None:
+    """The candidates of one detection, of which there are few, in the order of the file."""
+    for i in range(first + 1, count):
+        g, iou, k = candidates[i], ious[i], i
+        while k > first and candidates[k - 1] > g:
+            candidates[k], ious[k] = candidates[k - 1], ious[k - 1]
+            k -= 1
+        candidates[k], ious[k] = g, iou
 
 
 @njit(cache=True, nogil=True)

@@ -1,6 +1,8 @@
 """From outcomes to average precision: COCO's precision and recall, and the twelve numbers that it prints."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -25,8 +27,12 @@ class Curves:
     """Shaped as ``precision``: the score down to which detections are kept there."""
 
 
-def draw_curves(counts: Counts) -> Curves:
+def draw_curves(counts: Counts, workers: int = 1) -> Curves:
     """Precision over recall, for each category, threshold, range of areas and number of detections.
+
+    Args:
+        counts: of all images.
+        workers: threads, of which each takes one range of areas at a time.
 
     Source:
         github.com/cocodataset/cocoapi, PythonAPI/pycocotools/cocoeval.py, accumulate; equal to the last bit.
@@ -38,21 +44,27 @@ def draw_curves(counts: Counts) -> Curves:
     recall = np.full(shape[:1] + shape[2:], ABSENT)
     ends = np.searchsorted(counts.category, np.arange(len(counts.categories) + 1))
     objects = counts.objects.sum(axis=1)
-    for k in range(len(counts.categories)):
-        part = slice(ends[k], ends[k + 1])
-        order = np.argsort(-counts.score[part], kind="stable") + ends[k]
+    orders = [np.argsort(-counts.score[first:last], kind="stable") + first for first, last in pairwise(ends.tolist())]
+
+    def draw(place: tuple[int, int]) -> None:
+        k, a = place
+        area = slice(a, a + 1)
         _draw(
-            counts.outcome,
-            order,
+            counts.outcome[area],
+            orders[k],
             counts.rank,
             counts.score,
             limits,
-            objects[k],
+            objects[k, area],
             RECALLS,
-            precision[:, :, k],
-            recall[:, k],
-            scores[:, :, k],
+            precision[:, :, k, area],
+            recall[:, k, area],
+            scores[:, :, k, area],
         )
+
+    places = [(k, a) for k in range(len(counts.categories)) for a in range(len(rule.areas))]
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(draw, places))
     return Curves(precision, recall, scores)
 
 
