@@ -57,7 +57,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         place = chosen.keep or Path(folder) / "set"
         if not (place / "facts.json").exists():
-            facts = write_set(place, chosen.images, 0, chosen.least, chosen.most)
+            facts = {"images": chosen.images, **write_set(place, chosen.images, 0, chosen.least, chosen.most)}
             (place / "facts.json").write_text(json.dumps(facts))
         facts = json.loads((place / "facts.json").read_text())
         write_set(place / "warm", 3, 1)
@@ -66,7 +66,7 @@ def main() -> None:
         for _ in range(chosen.repeats):
             for tool in tools:
                 runs[tool].append(measure(tool, place, truth, chosen.cap, chosen.workers))
-    title = f"{chosen.images} images, {facts['crowns']:,} crowns, {facts['detections']:,} detections"
+    title = f"{facts['images']:,} images, {facts['crowns']:,} crowns, {facts['detections']:,} detections"
     lines = [
         f"- {title}; truth as {truth.split('_')[1][:-5]}, {chosen.cap} detections an image, {chosen.workers} threads"
     ]
