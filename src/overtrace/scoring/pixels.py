@@ -10,6 +10,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+ONE, BYTE, LABEL, EVERY = np.uint64(1), np.uint64(8), np.uint64(255), np.uint64(0x0101010101010101)
+DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
+"""Its product with a power of two has in its six highest bits a number that no other power has."""
+FIRST_BYTE = np.zeros(64, np.int64)
+FIRST_BYTE[[((1 << bit) * int(DE_BRUIJN) & (2**64 - 1)) >> 58 for bit in range(64)]] = np.arange(64) // 8
 TRUTH, ANSWER, BOTH, ANYWHERE = range(4)
 """Rows of counts of labels: in truth, in the answer where truth has a class, in both, in the answer."""
 
@@ -118,22 +123,27 @@ def _count_labels(
     labelled: NDArray[np.bool_],
     sums: NDArray[np.int64],
 ) -> None:
-    """Runs of one pair of labels; eight pixels at a time where all eight are alike in both, as most are."""
-    every = np.uint64(0x0101010101010101)
+    """Runs of one pair of labels, eight pixels at a time; within eight, from one change to the next."""
     run = 0
-    last_truth, last_answer = np.uint8(0), np.uint8(0)
+    last_truth, last_answer = np.uint64(0), np.uint64(0)
+    even_truth, even_answer = np.uint64(0), np.uint64(0)
     for i in range(len(truth_words)):
         one, other = truth_words[i], answer_words[i]
-        a, b = np.uint8(one & np.uint64(255)), np.uint8(other & np.uint64(255))
-        if one == a * every and other == b * every:
-            if a == last_truth and b == last_answer:
-                run += 8
-            else:
-                _add(sums, last_truth, last_answer, run, labelled)
-                last_truth, last_answer, run = a, b, 8
-        else:
-            for p in range(8 * i, 8 * i + 8):
-                _add(sums, truth[p], answer[p], 1, labelled)
+        if one == even_truth and other == even_answer:
+            run += 8
+            continue
+        # A byte is not 0 where a pixel differs from the one before; the first pixel is in the lowest byte.
+        changes = (one ^ (one << BYTE | last_truth)) | (other ^ (other << BYTE | last_answer))
+        begin = 0
+        while changes:
+            lowest = changes & (~changes + ONE)
+            at = FIRST_BYTE[(lowest * DE_BRUIJN) >> np.uint64(58)]
+            _add(sums, last_truth, last_answer, run + at - begin, labelled)
+            run, begin, shift = 0, at, np.uint64(8 * at)
+            last_truth, last_answer = one >> shift & LABEL, other >> shift & LABEL
+            changes &= ~(LABEL << shift)
+        run += 8 - begin
+        even_truth, even_answer = last_truth * EVERY, last_answer * EVERY
     _add(sums, last_truth, last_answer, run, labelled)
     for p in range(8 * len(truth_words), len(truth)):
         _add(sums, truth[p], answer[p], 1, labelled)
