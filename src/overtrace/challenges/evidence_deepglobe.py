@@ -38,8 +38,9 @@ def explain(question: Question, score: BuildingScore, table: Sequence[Row]) -> E
         score: its outcome.
         table: rows of the cities.
     """
-    truth, true_image = _choose(read_footprints(question.truth, answer=False), score.images)
-    answer, image = _choose(read_footprints(question.answers, answer=True), score.images)
+    size = question.pixel_size_m
+    truth, true_image = _choose(read_footprints(question.truth, answer=False, pixel_size=size), score.images)
+    answer, image = _choose(read_footprints(question.answers, answer=True, pixel_size=size), score.images)
     match = match_footprints(true_image, truth.polygons, image, answer.polygons, answer.confidence, score.rule)
     kinds = _judge(match, len(image), len(true_image))
     cities = [city.name for city in score.cities]
