@@ -116,9 +116,11 @@ def find_vectors(
     )
 
 
-def may_be_degrees(coordinates: NDArray[np.float64]) -> bool:
-    """Whether all lie on the globe: (n, 2) longitudes and latitudes."""
-    return bool((np.abs(coordinates) <= (180, 90)).all())
+def may_be_degrees(shapes: NDArray[np.object_]) -> bool:
+    """Whether all lie on the globe, and none is as wide as WIDEST_DEGREES: (n,) with coordinates."""
+    bounds = shapely.bounds(shapes)
+    narrow = bounds[:, 2:] - bounds[:, :2] < WIDEST_DEGREES
+    return bool(narrow.all() and (np.abs(bounds) <= (180, 90, 180, 90)).all())
 
 
 @lru_cache(maxsize=256)
@@ -251,7 +253,8 @@ def _make_layer(member: Member, name: str, found: Sequence[Any], faults: list[Fa
     by = next((column for column in IMAGE_COLUMNS if column in columns), None)
     texts = [name] * len(places) if by is None else columns[by]
     images = ["" if text is None else str(text).strip() for text in texts]
-    shapes = shapely.from_wkb(geometries, on_invalid="ignore")
+    with np.errstate(invalid="ignore"):
+        shapes = shapely.from_wkb(geometries, on_invalid="ignore")
     wrong = find_wrong(shapes, np.array([geometry is not None for geometry in geometries], bool), POLYGONAL)
     nameless = np.array([not image for image in images], bool)
     faults += [
@@ -324,9 +327,7 @@ def _choose_system(layers: Sequence[Layer], shown: str, faults: list[Fault]) -> 
     used = {layer.system for layer in layers if _is_built(layer.shapes).any()}
     if DEGREES in used:
         shapes = _join([layer.shapes for layer in layers if layer.system == DEGREES])
-        bounds = shapely.bounds(shapes[_is_built(shapes)])
-        narrow = (bounds[:, 2:] - bounds[:, :2] < WIDEST_DEGREES).all()
-        if not (narrow and may_be_degrees(bounds.reshape(-1, 2))):
+        if not may_be_degrees(shapes[_is_built(shapes)]):
             used = (used - {DEGREES}) | {PIXELS}
     if len(used) > 1:
         found = f"its coordinates are of several kinds: {', '.join(sorted(used))}"
