@@ -300,6 +300,13 @@ def test_images_too_few_and_too_many(tmp_path):
     ]
 
 
+def test_a_table_without_geometries_is_no_image(tmp_path):
+    path = write_layers(tmp_path / "answer", ANSWER, True)
+    notes = [np.array(["by hand"], object)]
+    pyogrio.raw.write(path, None, notes, ["note"], layer="notes", driver="GPKG", geometry_type=None, append=True)
+    assert read_footprints(path, answer=True).named == ANSWER.keys()
+
+
 def test_each_fault_of_a_package_is_told_with_its_feature(tmp_path):
     shapes = [
         box(0),

@@ -87,14 +87,19 @@ def test_the_surest_chooses_first(tmp_path):
         assert judge_polygons(OWN, Question(truth, answer)).parts["hits"] == hits
 
 
+def test_a_feature_without_a_geometry_is_no_object(tmp_path):
+    truth = write(tmp_path / "t.gpkg", [box(0), box(20)])
+    answer = write(tmp_path / "a.gpkg", [None, box(0), box(20)], score=[np.nan, 0.5, 0.25])
+    verdict = judge_polygons(OWN, Question(truth, answer))
+    assert verdict.score == 1
+    assert verdict.explain().reliability.hits.tolist() == [0, 0, 1, 0, 0, 1, 0, 0, 0, 0]
+
+
 def test_a_feature_of_several_parts_is_one_object_and_crossing_outlines_are_even_odd(tmp_path):
     two = shapely.MultiPolygon([box(0), box(20)])
-    # Parts of a square overlap in 5 x 10: even-odd leaves two strips of 5 x 10.
-    crossing = shapely.MultiPolygon([box(40), box(45)])
-    truth = write(
-        tmp_path / "t.gpkg",
-        [two, shapely.union_all([shapely.box(LEFT + x, TOP, LEFT + x + 5, TOP + 10) for x in (40, 50)])],
-    )
+    # Parts of 100 that overlap in 8 x 9: even-odd leaves 56 of the 128 that they cover.
+    crossing = shapely.MultiPolygon([box(40), box(42, 1)])
+    truth = write(tmp_path / "t.gpkg", [two, shapely.symmetric_difference(box(40), box(42, 1))])
     answer = write(tmp_path / "a.gpkg", [two, crossing])
     verdict = judge_polygons(OWN, Question(truth, answer))
     assert (verdict.parts["objects"], verdict.parts["answered"], verdict.score) == (2, 2, 1)
@@ -104,6 +109,8 @@ def test_a_feature_of_several_parts_is_one_object_and_crossing_outlines_are_even
     assert judge_polygons(OWN, Question(truth, answer)).parts["hits"] == 1
     (picture,) = judge_polygons(OWN, Question(truth, answer)).explain().pictures
     assert [(one.layer, len(one.rings)) for one in picture.outlines] == [("hit", 1), ("false", 1), ("missed", 2)]
+    # North is up, where pictures have y down.
+    assert set(picture.outlines[0].rings[0][:, 1]) == {-TOP, -TOP - 10}
 
 
 def test_points_worked_by_hand(tmp_path):
@@ -167,7 +174,10 @@ def test_what_is_traced_is_read(tmp_path, suffix, crs):
         sink.commit()
     verdict = judge_polygons(OWN, Question(tmp_path / "t.gpkg", tmp_path / f"a{suffix}"))
     assert (verdict.parts["objects"], verdict.parts["answered"], verdict.parts["hits"]) == (8, 6, 6)
-    assert verdict.explain().reliability.hits.sum() == 6
+    evidence = verdict.explain()
+    assert evidence.reliability.hits.sum() == 6
+    sizes = [tally.rows[0] for tally in evidence.tallies if tally.title == "Objects by size"]
+    assert sizes == {32612: ["below 50 m²"], 4326: [], None: ["below 50 px²"]}[crs]
     empty = Question(tmp_path / "t.gpkg", tmp_path / f"none{suffix}")
     assert judge_polygons(OWN, empty).score == 0
     (note,) = check_polygons(Claim(empty.answers, empty.truth)).notes
