@@ -65,20 +65,27 @@ def pair_images(truth: Footprints, answer: Footprints) -> None:
     """Make sure that the answer is one to the truth.
 
     Raises:
-        BadAnswer: if it leaves out an image, or names another.
+        BadAnswer: if it leaves out an image, names another, or has other coordinates.
     """
-    faults = _find_name_faults(answer, truth.named, "the truth")
+    faults = [*_find_name_faults(answer, truth.named, "the truth"), *_find_other_system(answer, truth)]
     if faults:
         raise refuse(faults)
 
 
 def _find_name_faults(answer: Footprints, wanted: frozenset[str], source: str) -> list[Fault]:
-    remedy = "answer every image, an empty one by POLYGON EMPTY"
+    remedy = f"answer every image, an empty one by {answer.empty}"
     missing, extra = sorted(wanted - answer.named), sorted(answer.named - wanted)
     return [
         *(Fault(answer.shown, image, "the image is missing", remedy) for image in missing),
         *(Fault(answer.shown, image, f"{source} has no such image", "leave it out") for image in extra),
     ]
+
+
+def _find_other_system(answer: Footprints, truth: Footprints) -> list[Fault]:
+    if answer.system == truth.system or not (len(answer.images) and len(truth.images)):
+        return []
+    found = f"its coordinates are of the kind {answer.system}, those of the truth {truth.system}"
+    return [Fault(answer.shown, "", found, "write them like the truth")]
 
 
 def score_footprints(
@@ -128,8 +135,8 @@ def _score_city(city: str, own: NDArray[np.bool_], counts: FootprintCounts) -> C
 def judge(question: Question) -> Verdict:
     """Score the files of an answer."""
     name = DEEPGLOBE.choose_profile(question)
-    truth = read_footprints(question.truth, answer=False)
-    answer = read_footprints(question.answers, answer=True)
+    truth = read_footprints(question.truth, answer=False, pixel_size=question.pixel_size_m)
+    answer = read_footprints(question.answers, answer=True, pixel_size=question.pixel_size_m)
     ids = None if question.ids is None else read_ids(question.ids)
     found = score_footprints(truth, answer, RULES[name], ids)
     cities: list[Row] = [
@@ -168,10 +175,10 @@ def check(claim: Claim) -> Inspection:
     answer = find_footprints(claim.answers, faults, answer=True)
     ids = None if claim.ids is None else frozenset(read_ids(claim.ids))
     if claim.truth is not None:
-        named = read_footprints(claim.truth, answer=False).named
-        if not (named if ids is None else named & ids):
+        truth = read_footprints(claim.truth, answer=False)
+        if not (truth.named if ids is None else truth.named & ids):
             raise BadAnswer(f"{claim.truth} has no image to score: check the list of images")
-        faults += _find_name_faults(answer, named, "the truth")
+        faults += [*_find_name_faults(answer, truth.named, "the truth"), *_find_other_system(answer, truth)]
     elif ids is not None:
         faults += _find_name_faults(answer, ids, "the list")
     elif not answer.named and not faults:

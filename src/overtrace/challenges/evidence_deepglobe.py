@@ -1,6 +1,6 @@
 """What the score of buildings hides: errors by kind, size and confidence, the worst images."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import shapely
@@ -27,7 +27,7 @@ from overtrace.challenges.footprint_files import Footprints, read_footprints
 from overtrace.scoring.errors import ALONE, FOUND_KINDS, HIT, LEFT_OUT, TRUE_KINDS, Kinds, name_errors
 from overtrace.scoring.footprints import FootprintMatch, FootprintRule, match_footprints, overlap_footprints
 
-AREAS_PX = (50, 100, 250, 500, 1000, 2500, 5000)
+AREAS = (50, 100, 250, 500, 1000, 2500, 5000)
 
 
 def explain(question: Question, score: BuildingScore, table: Sequence[Row]) -> Evidence:
@@ -38,12 +38,38 @@ def explain(question: Question, score: BuildingScore, table: Sequence[Row]) -> E
         score: its outcome.
         table: rows of the cities.
     """
-    truth, true_image = _choose(read_footprints(question.truth, answer=False), score.images)
-    answer, image = _choose(read_footprints(question.answers, answer=True), score.images)
+    size = question.pixel_size_m
+    truth = read_footprints(question.truth, answer=False, pixel_size=size)
+    answer = read_footprints(question.answers, answer=True, pixel_size=size)
+    return tell(truth, answer, score, table, city_of, "city")
+
+
+def tell(
+    truth: Footprints,
+    answer: Footprints,
+    score: BuildingScore,
+    table: Sequence[Row],
+    part_of: Callable[[str], str],
+    part: str,
+    unit: str = "px²",
+) -> Evidence:
+    """Match footprints again, and tell what went wrong.
+
+    Args:
+        truth: as they were scored.
+        answer: likewise.
+        score: its outcome; its cities are the parts.
+        table: rows of the parts.
+        part_of: the part of an image.
+        part: what a part is called.
+        unit: of areas; empty where they say nothing.
+    """
+    truth, true_image = _choose(truth, score.images)
+    answer, image = _choose(answer, score.images)
     match = match_footprints(true_image, truth.polygons, image, answer.polygons, answer.confidence, score.rule)
     kinds = _judge(match, len(image), len(true_image))
-    cities = [city.name for city in score.cities]
-    city = np.searchsorted(cities, [city_of(name) for name in score.images])
+    names = [city.name for city in score.cities]
+    own = np.searchsorted(names, [part_of(name) for name in score.images])
     rows, errors = rows_of_kinds(kinds.true, true_image, kinds.found, image, len(score.images))
     reliability, by_confidence = tally_confidence(answer.confidence, kinds.found)
     areas = shapely.area(truth.polygons), kinds.true, shapely.area(answer.polygons), kinds.found
@@ -54,14 +80,21 @@ def explain(question: Question, score: BuildingScore, table: Sequence[Row]) -> E
         images=rows,
         kinds=(*COVERING_KINDS, LEFT_OUT_KIND),
         tallies=(
-            tally_kinds("Objects by city", "city", cities, city[true_image], kinds.true, found=False),
-            tally_kinds("Detections by city", "city", cities, city[image], kinds.found, found=True),
-            *tally_sizes(*areas, AREAS_PX, name_bins(AREAS_PX, "px²"), "area"),
+            tally_kinds(f"Objects by {part}", part, names, own[true_image], kinds.true, found=False),
+            tally_kinds(f"Detections by {part}", part, names, own[image], kinds.found, found=True),
+            *(tally_sizes(*areas, AREAS, name_bins(AREAS, unit), "area") if unit else ()),
             by_confidence,
         ),
         reliability=reliability,
         pictures=tuple(
-            _draw(score.images[i], i, int(errors[i]), (truth, true_image, kinds.true), (answer, image, kinds.found))
+            _draw(
+                score.images[i],
+                part_of(score.images[i]),
+                i,
+                int(errors[i]),
+                (truth, true_image, kinds.true),
+                (answer, image, kinds.found),
+            )
             for i in worst(errors)
         ),
     )
@@ -107,7 +140,7 @@ Side = tuple[Footprints, NDArray[np.int64], NDArray[np.uint8]]
 """Footprints, their images, their kinds."""
 
 
-def _draw(name: str, i: int, errors: int, true: Side, found: Side) -> Picture:
+def _draw(name: str, part: str, i: int, errors: int, true: Side, found: Side) -> Picture:
     outlines = []
     footprints, image, kinds = found
     for row in np.flatnonzero((image == i) & (kinds != LEFT_OUT)).tolist():
@@ -118,9 +151,10 @@ def _draw(name: str, i: int, errors: int, true: Side, found: Side) -> Picture:
         Outline("missed", f"object: {TRUE_KINDS[kinds[row]]}", rings_of(footprints.polygons[row]))
         for row in np.flatnonzero((image == i) & (kinds != LEFT_OUT) & (kinds != HIT)).tolist()
     ]
-    return Picture(city_of(name), name, i, tell_errors(errors), None, tuple(outlines))
+    return Picture(part, name, i, tell_errors(errors), None, tuple(outlines))
 
 
-def rings_of(polygon: shapely.Polygon) -> tuple[Ring, ...]:
+def rings_of(polygon: shapely.Polygon | shapely.MultiPolygon) -> tuple[Ring, ...]:
     """The vertices of each ring, the first not repeated."""
-    return tuple(np.asarray(ring.coords)[:-1] for ring in (polygon.exterior, *polygon.interiors))
+    rings = (ring for one in shapely.get_parts(polygon) for ring in (one.exterior, *one.interiors))
+    return tuple(np.asarray(ring.coords)[:-1] for ring in rings)

@@ -22,7 +22,7 @@ from overtrace.challenges.evidence import (
     tell_errors,
     worst,
 )
-from overtrace.challenges.tree_files import BOX, POINT, read_trees
+from overtrace.challenges.tree_files import BOX, POINT, Trees, read_trees
 from overtrace.challenges.trees import LEAST_IOU, REACH_M, TreeScore
 from overtrace.scoring.errors import (
     ALONE,
@@ -67,13 +67,25 @@ def explain(question: Question, score: TreeScore, table: Sequence[Row]) -> Evide
         score: its outcome.
         table: the one row of the set.
     """
-    truth, answer = read_trees(question.truth), read_trees(question.answers)
+    return tell(read_trees(question.truth), read_trees(question.answers), score, table, question.pixel_size_m)
+
+
+def tell(truth: Trees, answer: Trees, score: TreeScore, table: Sequence[Row], pixel_size_m: float) -> Evidence:
+    """Match trees again, and tell what went wrong.
+
+    Args:
+        truth: as they were scored.
+        answer: likewise.
+        score: its outcome.
+        table: the rows that are read first.
+        pixel_size_m: metres in a unit of the coordinates.
+    """
     nothing = np.zeros((0, len(score.columns)))
     judge = _judge_points if score.columns == POINT else _judge_boxes
     images = []
     for name in score.names:
         true, found = (trees.images.get(name, nothing) for trees in (truth, answer))
-        images.append(_Image(true, found, judge(true, found, question.pixel_size_m)))
+        images.append(_Image(true, found, judge(true, found, pixel_size_m)))
     kinds = Kinds(*(np.concatenate([getattr(image.kinds, side) for image in images]) for side in ("found", "true")))
     places = [
         np.repeat(np.arange(len(images)), [len(getattr(image, side)) for image in images]) for side in ("true", "found")

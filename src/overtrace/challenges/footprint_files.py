@@ -1,7 +1,8 @@
-"""The files of the building contests: a row for each footprint.
+"""The files of the building contests: a row for each footprint, or vector files.
 
 ``ImageId,BuildingId,PolygonWKT_Pix[,PolygonWKT_Geo][,Confidence]``. An image without buildings has one row of
-``POLYGON EMPTY``, or of the building -1. Coordinates are pixels; a third one is left out.
+``POLYGON EMPTY``, or of the building -1. Coordinates are pixels; a third one is left out. Files without a CSV are read
+as ``footprint_vectors`` says.
 """
 
 import csv
@@ -19,6 +20,8 @@ from overtrace.errors import BadAnswer
 
 COLUMNS = ("ImageId", "BuildingId", "PolygonWKT_Pix")
 NO_BUILDING, EMPTY = "-1", "POLYGON EMPTY"
+VECTORS = (".geojson", ".gpkg")
+PIXELS = "pixels"
 FARTHEST = 1e8
 """Pixels; beyond, the geometry of overlaps is no more than rounding."""
 
@@ -36,29 +39,48 @@ class Footprints:
     """(n,) 1 where the file has none."""
     named: frozenset[str]
     """All images, those without a building too."""
+    system: str = PIXELS
+    """What the coordinates of the file are: ``PIXELS``, degrees, or the name of a CRS."""
+    empty: str = EMPTY
+    """How such a file says that an image has no building."""
 
 
-def read_footprints(path: Path, *, answer: bool, limits: Limits | None = None) -> Footprints:
-    """The footprints of a CSV file, which may be packed; several files are read one after the other.
+def read_footprints(path: Path, *, answer: bool, limits: Limits | None = None, pixel_size: float = 1.0) -> Footprints:
+    """The footprints of a file, which may be packed; several files are read one after the other.
 
     Args:
-        answer: the file ends in a column of confidences.
+        answer: they have confidences.
+        pixel_size: units of the CRS of vector files in a pixel; 1 is that of SpaceNet-2 for degrees.
     Raises:
         BadAnswer: that names the first fault, and says how many more there are.
     """
     faults: list[Fault] = []
-    footprints = find_footprints(path, faults, answer=answer, limits=limits)
+    footprints = find_footprints(path, faults, answer=answer, limits=limits, pixel_size=pixel_size)
     if faults:
         raise refuse(faults)
     return footprints
 
 
-def find_footprints(path: Path, faults: list[Fault], *, answer: bool, limits: Limits | None = None) -> Footprints:
-    """The footprints of a CSV file that can be read; what is wrong with the others goes to the faults."""
+def find_footprints(
+    path: Path, faults: list[Fault], *, answer: bool, limits: Limits | None = None, pixel_size: float = 1.0
+) -> Footprints:
+    """The footprints that can be read; what is wrong with the others goes to the faults."""
     found = find_members(path, faults, limits)
     members = [member for member in found if member.name.lower().endswith((".csv", ".txt"))]
+    vectors = [member for member in found if member.name.lower().endswith(VECTORS)]
+    if vectors and not members:
+        # Few sets need it.
+        from overtrace.challenges.footprint_vectors import find_vectors
+
+        return find_vectors(vectors, str(path), faults, answer=answer, pixel_size=pixel_size)
     if found and not members:
-        faults.append(Fault(str(path), "", "it holds no .csv file", f"wanted {','.join(COLUMNS)},Confidence"))
+        wanted = f"wanted {','.join(COLUMNS)},Confidence"
+        faults.append(Fault(str(path), "", f"it holds no .csv file, nor {' or '.join(VECTORS)}", wanted))
+    return _find_rows(members, path, faults, answer)
+
+
+def _find_rows(members: list[Member], path: Path, faults: list[Fault], answer: bool) -> Footprints:
+    """The footprints of CSV files."""
     rows: list[Row] = []
     named: set[str] = set()
     for member in members:
