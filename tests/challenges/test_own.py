@@ -123,7 +123,6 @@ def test_answers_are_compared_by_any_rule(tmp_path):
         ({"profile": "chess"}, "own has no profile called chess"),
         ({"profile": "pixels"}, "found --classes 0: pixels needs the number of classes, from 1 to 254"),
         ({"profile": "coco-masks", "classes": 3}, "takes its classes from the files"),
-        ({"profile": "points", "ids": Path("a")}, "points scores all files: leave out --ids"),
         ({"profile": "pixels", "classes": 3, "ignore": Path("a")}, "pixels has no masks of what is ignored"),
     ],
 )

@@ -33,7 +33,7 @@ class Question:
     classes: int = 0
     """How many classes an index PNG has, from label 0 (own)."""
     pixel_size_m: float = 1.0
-    """Metres in a unit of the coordinates of trees."""
+    """Metres in a unit of the coordinates of trees and points; of buildings, units of the coordinates in a pixel."""
     workers: int = 1
 
 

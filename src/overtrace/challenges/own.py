@@ -35,8 +35,6 @@ def _find_rule(asked: Question | Claim) -> tuple[Callable[[Question], Verdict], 
         raise BadOption(f"{name} takes its classes from the files: leave out --classes")
     if isinstance(asked, Question) and asked.ignore is not None and name != COCO[0]:
         raise BadOption(f"{name} has no masks of what is ignored: leave out --ignore")
-    if asked.ids is not None and name not in (*COCO, PIXELS):
-        raise BadOption(f"{name} scores all files: leave out --ids")
     if name in COCO:
         from overtrace.challenges import itc, itc_check
 

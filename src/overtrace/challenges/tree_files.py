@@ -10,7 +10,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
@@ -36,9 +36,9 @@ class Trees:
     """POINT or BOX."""
     images: dict[str, NDArray[np.float64]]
     """(n, 2) or (n, 4) in pixels, by the name of the image without its extension."""
-    scores: dict[str, NDArray[np.float64]]
+    scores: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """(n,) likewise; 1 where none is given."""
-    scored: bool
+    scored: bool = False
     """Some tree has another score than 1."""
 
 

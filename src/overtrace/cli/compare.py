@@ -20,7 +20,7 @@ def compare(
         Path | None, typer.Option(help="Masks of ground that nobody labelled: PNGs named as the images (itc, own).")
     ] = None,
     classes: Annotated[int, typer.Option(help="How many classes index PNGs have, from label 0 (own).")] = 0,
-    pixel_size: Annotated[float, typer.Option(help="Metres in a unit of the coordinates (trees).")] = 1.0,
+    pixel_size: Annotated[float, typer.Option(help="Metres a unit (trees, own), or units a pixel (deepglobe).")] = 1.0,
     resamples: Annotated[int, typer.Option(help="How often images are drawn again.")] = 2000,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,

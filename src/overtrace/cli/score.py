@@ -25,7 +25,7 @@ def score(
         Path | None, typer.Option(help="Masks of ground that nobody labelled: PNGs named as the images (itc, own).")
     ] = None,
     classes: Annotated[int, typer.Option(help="How many classes index PNGs have, from label 0 (own).")] = 0,
-    pixel_size: Annotated[float, typer.Option(help="Metres in a unit of the coordinates (trees).")] = 1.0,
+    pixel_size: Annotated[float, typer.Option(help="Metres a unit (trees, own), or units a pixel (deepglobe).")] = 1.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the score and its parts as JSON.")] = None,
     per_image: Annotated[Path | None, typer.Option(help="Write a row for each image as CSV.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write what the score hides as one HTML page.")] = None,
