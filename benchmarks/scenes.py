@@ -2,9 +2,10 @@
 
 ``python -m benchmarks.scenes [--images 2000] [--repeats 5] [--few 200] [--record]``.
 
-Label maps of ADE20K's size, 150 classes, written by Pillow; 200 are drawn, the others are copies of them. Each tool reads the PNG files of truth and answer and
-settles accuracy and mean IoU; tools take turns. The fast ones take all images, the slow ones the first ``--few`` of
-them; ratios are of the times per image. Decoding alone is our own reader, the fastest that we have.
+Label maps of ADE20K's size, 150 classes, written by Pillow; 200 are drawn, the others are copies of them. Each tool
+reads the PNG files of truth and answer and settles accuracy and mean IoU; tools take turns. The fast ones take all
+images, the slow ones the first ``--few`` of them; ratios are of the times per image. Decoding alone is our own reader,
+the fastest that we have.
 """
 
 import argparse
