@@ -143,6 +143,8 @@ def _score_data_set(data_set: DataSet, answer: Annotations, profile: Profile, wo
 
 
 def _find_any_bad(answer: Annotations, rows: NDArray[np.int64], workers: int) -> bool:
+    if len(rows) == 0:
+        return False
     with ThreadPoolExecutor(workers) as pool:
         parts = pool.map(partial(find_bad_masks, answer.text, answer.whole), np.array_split(rows, workers))
         return any(part.any() for part in parts)

@@ -1,8 +1,9 @@
 """The files of scene parsing: an index PNG for each image, in truth and answer."""
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from overtrace.challenges.faults import Fault, refuse
 from overtrace.challenges.submission import Limits, Member, find_members
@@ -48,13 +49,13 @@ def read_names(path: Path, faults: list[Fault], limits: Limits | None = None) ->
     members: dict[str, Member] = {}
     known = len(faults)
     for member in find_members(path, faults, limits):
-        place = PurePosixPath(member.name)
-        if place.suffix.lower() != ".png":
+        stem, suffix = os.path.splitext(member.name.rpartition("/")[2])
+        if suffix.lower() != ".png":
             continue
-        if place.stem in members:
-            found = f"it has the name of {members[place.stem].shown}"
+        if stem in members:
+            found = f"it has the name of {members[stem].shown}"
             faults.append(Fault(member.shown, "", found, "send one PNG for each image"))
-        members.setdefault(place.stem, member)
+        members.setdefault(stem, member)
     if not members and len(faults) == known:
         faults.append(Fault(str(path), "", "it holds no .png file", "wanted one index PNG for each image"))
     return members
