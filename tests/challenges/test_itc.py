@@ -93,21 +93,6 @@ def shifted(polygons, i):
     return [[number + (12 * i if k % 2 == 0 else 0) for k, number in enumerate(ring)] for ring in polygons]
 
 
-def test_ranks():
-    def answer(*values):
-        parts = tuple(
-            itc.DataSetScore("d", 1, 1, 1, 0, 0, 0, np.array([0, value]), value, counts=None, curves=None)
-            for value in values
-        )
-        return itc.ItcScore(itc.DEFAULT, parts)
-
-    answers = [answer(0.9, 0.1, 0.1), answer(0.3, 0.3, 0.3), answer(0.3, 0.2, 0.2)]
-    assert itc.rank_by_average(answers) == [1, 2, 3]
-    # Places 1 3 3, 2 1 1 and 2 2 2: means 7/3, 4/3 and 2.
-    assert itc.rank_by_ranks(answers) == [3, 1, 2]
-    assert itc.rank_by_average([answer(0.5), answer(0.5), answer(0.1)]) == [1, 1, 3]
-
-
 RESULT = {"image_id": 1, "category_id": 1, "score": 0.5, "segmentation": {"size": [2, 3], "counts": [3, 3]}}
 
 

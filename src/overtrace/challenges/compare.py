@@ -13,6 +13,7 @@ from overtrace.challenges.challenge import Question, Verdict
 from overtrace.challenges.protocols import score_files
 from overtrace.errors import BadOption
 from overtrace.scoring.intervals import LEVEL, RESAMPLES, Standing, draw_images, percentiles, rank_answers
+from overtrace.scoring.ranks import rank_by_ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +106,11 @@ def compare_files(
         part_scores=parts,
         part_low=low,
         part_high=high,
-        rank_by_ranks=tuple(rank_values(-np.mean([rank_values(column) for column in parts.T], axis=0))),
+        rank_by_ranks=tuple(rank_by_ranks(parts)),
         resamples=resamples,
         level=level,
         seed=seed,
     )
-
-
-def rank_values(values: NDArray[np.float64]) -> list[int]:
-    """Places from 1, the largest first; equal values share the better place."""
-    return [int(1 + (values > value).sum()) for value in values]
 
 
 def _name(paths: Sequence[Path]) -> tuple[str, ...]:

@@ -150,22 +150,6 @@ def _find_any_bad(answer: Annotations, rows: NDArray[np.int64], workers: int) ->
         return any(part.any() for part in parts)
 
 
-def rank_by_average(scores: Sequence[ItcScore]) -> list[int]:
-    """Places of several answers, from 1, by their scores; equal ones share the better place."""
-    return _places([score.score for score in scores])
-
-
-def rank_by_ranks(scores: Sequence[ItcScore]) -> list[int]:
-    """Places of several answers by the mean of their places in each data set."""
-    columns = zip(*([part.score for part in score.data_sets] for score in scores), strict=True)
-    places = np.array([_places(list(column)) for column in columns], float)
-    return _places((-places.mean(axis=0)).tolist())
-
-
-def _places(values: Sequence[float]) -> list[int]:
-    return [1 + sum(other > value for other in values) for value in values]
-
-
 def read_question(question: Question, *, boxes: bool = False) -> tuple[list[DataSet], list[Annotations]]:
     """Truth and answer; of the truth what counts."""
     truth, answers = read(question.truth, question.answers, boxes=boxes)

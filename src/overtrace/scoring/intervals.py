@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from overtrace.scoring.ranks import rank
+
 RESAMPLES = 2000
 LEVEL = 0.95
 
@@ -76,12 +78,13 @@ def rank_answers(scores: NDArray[np.float64], draws: NDArray[np.float64], level:
     ahead, _ = percentiles(draws[:, None] - draws[None], level)
     better = ahead > 0
     beats = (draws[:, None] > draws[None]).mean(axis=-1) + (draws[:, None] == draws[None]).mean(axis=-1) / 2
+    places = rank(scores)
     return [
         Standing(
             score=float(scores[a]),
             low=float(low[a]),
             high=float(high[a]),
-            rank=int(1 + (scores > scores[a]).sum()),
+            rank=places[a],
             best_rank=int(1 + better[:, a].sum()),
             worst_rank=int(len(scores) - better[a].sum()),
             beats=beats[a],
