@@ -52,7 +52,7 @@ def _name(text: str) -> Text:
 
 NAME_ID, NAME_IMAGE, NAME_CATEGORY, NAME_SCORE = map(_name, ("id", "image_id", "category_id", "score"))
 NAME_AREA, NAME_BOX, NAME_CROWD, NAME_MASK = map(_name, ("area", "bbox", "iscrowd", "segmentation"))
-NAME_SIZE, NAME_COUNTS, NAME_LIST = map(_name, ("size", "counts", "annotations"))
+NAME_SIZE, NAME_COUNTS = map(_name, ("size", "counts"))
 
 
 @dataclass(frozen=True, slots=True)
