@@ -26,6 +26,7 @@ from overtrace.decode.parameters import Parameters
 from overtrace.models.card import read_card
 from overtrace.models.runtime import load_network
 from overtrace.models.shipped import find_model
+from overtrace.raster.arrays import load
 from overtrace.raster.grid import Box, within
 from overtrace.raster.lattice import Lattice
 from overtrace.raster.source import open_raster
@@ -36,7 +37,6 @@ from overtrace.trace.job import Job
 from overtrace.trace.options import Options
 from overtrace.trace.pipeline import trace
 from overtrace.trace.predict import keep_planes, settle_seeds
-from overtrace.trace.scratch import load
 from overtrace.vector.rings import to_shapely
 
 SIMPLIFY_PX = 0.75

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from overtrace.data.crowns import Crowns, peakedness
+from overtrace.data.labelled import Objects
+from overtrace.data.targets import peakedness
 
 SIDE = 256
 
@@ -61,7 +62,7 @@ def write_voc(folder: Path, name: str, shape: tuple[int, int], boxes: list[tuple
     (folder / f"{name}.xml").write_text(f"<annotation><filename>{name}.png</filename>{objects}</annotation>")
 
 
-def draw_crowns(side: int = 96, pixel_size_m: float = 0.6) -> Crowns:
+def draw_crowns(side: int = 96, pixel_size_m: float = 0.6) -> Objects:
     """Bright squares of 12 pixels on dark ground, and a strip at the right that nobody knows."""
     labels = np.zeros((side, side), np.int32)
     corners = [(row, col) for row in range(6, side - 12, 24) for col in range(6, side - 12, 30)]
@@ -70,7 +71,7 @@ def draw_crowns(side: int = 96, pixel_size_m: float = 0.6) -> Crowns:
     centres = np.array([(col + 5.5, row + 5.5) for row, col in corners])
     ignore = np.zeros(labels.shape, bool)
     ignore[:, -8:] = True
-    return Crowns(
+    return Objects(
         name="squares",
         pixel_size_m=pixel_size_m,
         image=np.where((labels > 0)[..., None], 200, 40).astype(np.uint8).repeat(3, axis=-1),

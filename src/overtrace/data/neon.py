@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from overtrace.data.crowns import Crowns, Labels, peakedness
+from overtrace.data.labelled import Labels, Objects
+from overtrace.data.targets import peakedness
 
 PIXEL_SIZE_M = 0.1
 LARGE = "2019_YELL_2_528000_4978000_image_crop2"
@@ -38,7 +39,7 @@ ELSEWHERE = (Part("OSBS_029", (0, 400), (0, 400)), Part("SOAP_061", (0, 400), (0
 MEASURED = (Part(LARGE, (0, 1186), (0, 2299)),)
 
 
-def read_part(folder: Path, part: Part) -> Crowns:
+def read_part(folder: Path, part: Part) -> Objects:
     """Crowns drawn as ellipses in their boxes; of overlapping ones a pixel goes to the one it is deeper in."""
     with Image.open(folder / f"{part.tile}.jpg") as image:
         whole = np.asarray(image.convert("RGB"))
@@ -47,7 +48,7 @@ def read_part(folder: Path, part: Part) -> Crowns:
     centres = (boxes[:, :2] + boxes[:, 2:] - 1) / 2
     where = np.s_[slice(*part.rows), slice(*part.cols)]
     offset = np.array([part.cols[0], part.rows[0]], np.float64)
-    return Crowns(
+    return Objects(
         name=f"{part.tile} rows {part.rows[0]}-{part.rows[1]} cols {part.cols[0]}-{part.cols[1]}",
         pixel_size_m=PIXEL_SIZE_M,
         image=whole[where].copy(),

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from overtrace.data.crowns import Crowns, Labels, peakedness
+from overtrace.data.labelled import Labels, Objects
+from overtrace.data.targets import peakedness
 
 PIXEL_SIZE_M = 0.6
 CROWN_RADIUS_M = 7.0
@@ -103,7 +104,7 @@ def read_points(path: Path) -> NDArray[np.float64]:
         return np.array([(float(row["x"]), float(row["y"])) for row in csv.DictReader(rows)]).reshape(-1, 2)
 
 
-def weak_crowns(tiles: Sequence[Tile]) -> list[Crowns]:
+def weak_crowns(tiles: Sequence[Tile]) -> list[Objects]:
     """Crowns guessed from points and near infrared: material to train on, not truth.
 
     For each flight, a quadratic discriminant learns what the surroundings of points look like against ground far from
@@ -187,7 +188,7 @@ def nearest_point(tile: Tile) -> tuple[NDArray[np.float64], Labels]:
     return distance, seeds[rows, cols]
 
 
-def _weak_crowns_of(tile: Tile, likeness: Likeness) -> Crowns:
+def _weak_crowns_of(tile: Tile, likeness: Likeness) -> Objects:
     likely = ndimage.binary_opening(likeness(crown_features(tile)) > LEAST_LIKENESS)
     distance, owner = nearest_point(tile)
     within = (likely & (distance <= CROWN_RADIUS_M / PIXEL_SIZE_M)) | (distance <= TRUNK_RADIUS_PX)
@@ -197,7 +198,7 @@ def _weak_crowns_of(tile: Tile, likeness: Likeness) -> Crowns:
     rim = np.ones(labels.shape, bool)
     rim[6:-6, 6:-6] = False
     labels[~whole] = 0
-    return Crowns(
+    return Objects(
         name=tile.place.name,
         pixel_size_m=PIXEL_SIZE_M,
         image=tile.rgb,

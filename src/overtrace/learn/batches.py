@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from overtrace.data.crowns import Crowns, touching
+from overtrace.data.labelled import Objects
+from overtrace.data.targets import touching
 from overtrace.learn.recipe import Source
 
 
@@ -18,7 +19,7 @@ from overtrace.learn.recipe import Source
 class Pool:
     """Labelled images of one data set, and how they are drawn from."""
 
-    images: Sequence[Crowns]
+    images: Sequence[Objects]
     source: Source
 
 
@@ -69,10 +70,11 @@ def draw_crop(
     )
 
 
-def _source_side(crowns: Crowns, source: Source, crop_px: int, rng: np.random.Generator) -> float:
+def _source_side(crowns: Objects, source: Source, crop_px: int, rng: np.random.Generator) -> float:
     """Side of the square of the image that becomes a crop, in its pixels."""
     finest, coarsest = source.pixel_size_m
     pixel_size_m = float(np.exp(rng.uniform(np.log(finest), np.log(coarsest))))
+    assert crowns.pixel_size_m is not None
     if rng.random() < source.own_size:
         pixel_size_m = crowns.pixel_size_m
     height, width = crowns.labels.shape

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.decode.instances import Sums
-from overtrace.trace.scratch import Arrays
+from overtrace.raster.arrays import Arrays
 from overtrace.vector.arcs import Chains, concatenate
 from overtrace.vector.rings import Polygons, build_polygons, join_chains
 

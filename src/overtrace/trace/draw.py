@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from overtrace.decode.flood import halo_px
 from overtrace.decode.instances import Sums, grow_instances, sum_planes
+from overtrace.raster.arrays import Arrays, load, save
 from overtrace.raster.grid import Box, overlap, within
 from overtrace.raster.lattice import Block
 from overtrace.trace.job import Job
 from overtrace.trace.predict import chunks, load_seeds
-from overtrace.trace.scratch import Arrays, load, save
 from overtrace.vector.arcs import Chains, walk_outlines
 from overtrace.vector.rings import build_polygons
 from overtrace.vector.simplify import simplify_chains

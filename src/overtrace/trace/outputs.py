@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.errors import BadOption, BadOutput
+from overtrace.raster.arrays import load
 from overtrace.trace.job import Job
 from overtrace.trace.plan import Plan
-from overtrace.trace.scratch import load
 from overtrace.vector.sinks import SINKS, open_sink
 from overtrace.vector.tables import Batch, Sink
 

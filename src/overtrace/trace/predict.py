@@ -11,10 +11,10 @@ from overtrace.decode.flood import halo_px
 from overtrace.decode.instances import clear_background
 from overtrace.models.planes import predict_planes
 from overtrace.models.runtime import Network
+from overtrace.raster.arrays import Arrays, load, save
 from overtrace.raster.grid import Box, within
 from overtrace.raster.lattice import Block
 from overtrace.trace.job import Job
-from overtrace.trace.scratch import Arrays, load, save
 
 RUNS = ("start", "stop", "label", "offsets", "area", "first")
 

@@ -1,32 +1,10 @@
-"""Labelled crowns, whatever file they came from, and the planes a network learns from them."""
-
-from dataclasses import dataclass
+"""What a network learns from labels: how deep in its object a pixel lies, and where objects touch."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Labels = NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
-class Crowns:
-    """An image with its crowns: what the network sees, and what it should say."""
-
-    name: str
-    pixel_size_m: float
-    image: NDArray[np.uint8]
-    """(H, W, 3) red, green, blue."""
-    labels: Labels
-    """(H, W): 0 is background, crown ``i + 1`` has its centre at ``centres[i]``."""
-    centres: NDArray[np.float64]
-    """(n, 2) x and y in pixels."""
-    boxes: NDArray[np.float64]
-    """(n, 4) left, top, right, bottom in pixels, where the truth is boxes; else (0, 4)."""
-    peaks: NDArray[np.uint8]
-    """(H, W) ``peakedness`` x 255."""
-    ignore: NDArray[np.bool_]
-    """(H, W): nobody knows whether this is a crown, so no loss is taken here."""
+from overtrace.data.labelled import Labels
 
 
 def peakedness(labels: Labels, centres: NDArray[np.float64]) -> NDArray[np.uint8]:

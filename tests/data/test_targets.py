@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from overtrace.data.crowns import peakedness, touching
+from overtrace.data.targets import peakedness, touching
 
 
 def square(side: int, where: tuple[slice, slice]) -> np.ndarray:
