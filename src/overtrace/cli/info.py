@@ -86,18 +86,18 @@ def _describe_view(raster: "Raster", model: str) -> dict[str, Any]:
     from overtrace.errors import BadImage, BadModel
     from overtrace.models.card import read_card
     from overtrace.models.shipped import find_model
-    from overtrace.raster.view import choose_bands, fit_grid
+    from overtrace.models.view import view_image
 
     try:
         card = read_card(find_model(model))
-        bands = choose_bands(raster, card.bands)
+        view = view_image(raster, card)
     except (BadImage, BadModel) as error:
         return {f"seen by {model}": str(error)}
-    grid = fit_grid(raster.grid, card.pixel_size_m)
+    grid = view.grid
     divisor = card.scaling.divisors.get(raster.dtype)
     return {
         f"seen by {model}": {
-            "bands": dict(zip(card.bands, bands, strict=True)),
+            "bands": dict(zip(card.bands, view.bands, strict=True)),
             "width": grid.width,
             "height": grid.height,
             "pixel_size_m": grid.pixel_size_m,

@@ -25,12 +25,11 @@ def models(
         return
     table = Table("model", "precision", "MB", "pixel, m", "classes", "licence", "scores", box=None, pad_edge=False)
     for name, path, card in cards:
-        finest, coarsest = card.pixel_size_m
         table.add_row(
             name,
             card.precision,
             f"{path.stat().st_size / 1e6:.1f}",
-            f"{finest:g} to {coarsest:g}",
+            "any" if card.pixel_size_m is None else "{:g} to {:g}".format(*card.pixel_size_m),
             ", ".join(card.classes),
             card.licence,
             "\n".join(f"{score.name} {score.value:g}" for score in card.scores) or "none",

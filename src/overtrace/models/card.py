@@ -11,6 +11,7 @@ from overtrace.models.metadata import read_metadata, write_metadata
 from overtrace.raster.scaling import Scaling
 
 METADATA_KEY = "overtrace"
+PLANES = ("interior", "touch", "distance")
 
 Threshold = Annotated[int, Field(ge=1, le=255)]
 Pixels = Annotated[int, Field(ge=0)]
@@ -35,6 +36,17 @@ class DecodeParameters(Frozen):
     min_area_m2: Annotated[float, Field(ge=0)] = 0.0
 
 
+class DetectParameters(Frozen):
+    """How the detections of all windows become the objects of an image."""
+
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Detections that score less are dropped."""
+    overlap: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of two detections of one class whose boxes overlap more than this (IoU), the less sure one is dropped."""
+    mask: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """A pixel belongs to an object from this value of its mask on."""
+
+
 class Score(Frozen):
     """One measured figure: on what, by which rule or recipe, when, at which commit."""
 
@@ -57,16 +69,23 @@ class Card(Frozen):
     bands: tuple[str, ...] = Field(min_length=1)
     """Roles, in the order of the input channels."""
     scaling: Scaling = Scaling()
-    pixel_size_m: tuple[float, float]
-    """The finest and the coarsest pixel that it was trained for; images outside are resampled."""
+    band_scaling: dict[str, Scaling] = {}
+    """The scaling of single bands, by role, where it is another."""
+    pixel_size_m: tuple[float, float] | None = None
+    """The finest and the coarsest pixel that it was trained for; images outside are resampled. None: any."""
+    short_side_px: Annotated[int, Field(gt=0)] | None = None
+    """Images are resampled until their short side has this many pixels, for photos; None: they are not."""
     window: int = Field(gt=0)
-    """Side of the square input, in pixels."""
+    """Side of the square input, in pixels; *classes* models see an image that fits into it whole."""
     margin: int = Field(ge=0)
     """Pixels at each side of the window for which it does not answer."""
     planes: tuple[str, ...] = ()
-    """What the output channels are, in order: interior, touch, distance."""
+    """What the output channels are: interior, and perhaps touch and distance."""
     precision: Literal["fp32", "int8"]
     decode: DecodeParameters = DecodeParameters()
+    decode_rule: Literal["growth", "ternaus"] = "growth"
+    """How instances are made where an image is answered as a whole: see ``decode.instances``, ``decode.ternaus``."""
+    detect: DetectParameters = DetectParameters()
     licence: str
     attribution: tuple[str, ...] = ()
     training: str
@@ -78,13 +97,17 @@ class Card(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        finest, coarsest = self.pixel_size_m
-        if not 0 < finest <= coarsest:
+        if self.pixel_size_m is not None and not 0 < self.pixel_size_m[0] <= self.pixel_size_m[1]:
+            finest, coarsest = self.pixel_size_m
             raise ValueError(f"pixel_size_m is {finest} to {coarsest}: wanted the finest, then the coarsest")
         if self.window <= 2 * self.margin:
             raise ValueError(f"a margin of {self.margin} leaves nothing of a window of {self.window}")
-        if self.task == "planes" and not self.planes:
-            raise ValueError("a planes model names its planes")
+        if self.task == "planes" and ("interior" not in self.planes or not set(self.planes) <= set(PLANES)):
+            raise ValueError(f"planes are {', '.join(self.planes)}: wanted interior, and perhaps touch and distance")
+        if self.short_side_px is not None and self.pixel_size_m is not None:
+            raise ValueError("short_side_px and pixel_size_m both say how an image is resampled: wanted one of them")
+        if not set(self.band_scaling) <= set(self.bands):
+            raise ValueError(f"band_scaling names {', '.join(self.band_scaling)}: wanted some of the bands")
         return self
 
     @property

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from overtrace.models.card import Card
 
 
+UNKNOWN_M = (0.1, 0.1)
+"""Deepness resamples every image to one pixel size: for a model that takes any, something must stand there."""
+
+
 def deepness_entries(card: "Card") -> dict[str, str]:
     """Keys and values as Deepness reads them; none for a model that it cannot open.
 
@@ -34,7 +38,7 @@ def deepness_entries(card: "Card") -> dict[str, str]:
     values: dict[str, Any] = {
         "model_type": "Regressor" if channels[0] == "interior" else "Segmentor",
         "class_names": {str(i): name for i, name in enumerate(channels)},
-        "resolution": round(100 * math.sqrt(math.prod(card.pixel_size_m)), 1),
+        "resolution": round(100 * math.sqrt(math.prod(card.pixel_size_m or UNKNOWN_M)), 1),
         "tiles_size": card.window,
         "tile_size": card.window,
         "tiles_overlap": round(100 * 2 * card.margin / card.window),

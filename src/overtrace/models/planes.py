@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from overtrace.models.card import PLANES
 from overtrace.models.runtime import Network
 from overtrace.raster.grid import within
 from overtrace.raster.lattice import Block
@@ -25,7 +26,8 @@ def predict_planes(view: View, network: Network, block: Block) -> NDArray[np.uin
     """What the network says of a block.
 
     Returns:
-        (planes, h, w) uint8, 1 to 255, and 0 where there is no data.
+        (3, h, w) uint8, 1 to 255, and 0 where there is no data: interior, touch and distance. Of a network that does
+        not answer all three, nothing touches, and the interior stands for the distance.
     """
     outer = block.read
     image, valid = view.read(outer)
@@ -37,4 +39,11 @@ def predict_planes(view: View, network: Network, block: Block) -> NDArray[np.uin
         answer = network.run(image[None, :, *within(window.read, outer)])[0]
         kept = within(window.keep, window.read)
         _quantise(answer[:, *kept], valid[keep], planes[:, *within(window.keep, block.core)])
-    return planes
+    return planes if network.card.planes == PLANES else _complete(planes, network.card.planes)
+
+
+def _complete(planes: NDArray[np.uint8], names: tuple[str, ...]) -> NDArray[np.uint8]:
+    known = dict(zip(names, planes, strict=True))
+    interior = known["interior"]
+    nowhere = np.minimum(interior, 1)
+    return np.stack([interior, known.get("touch", nowhere), known.get("distance", interior)])

@@ -19,19 +19,27 @@ Runtime = Literal["openvino", "onnxruntime"]
 RUNTIMES: tuple[Runtime, ...] = ("openvino", "onnxruntime")
 
 Planes = npt.NDArray[np.float32]
+Outputs = tuple[npt.NDArray[Any], ...]
+Request = Callable[[Planes], Outputs]
 Shape = tuple[int | None, ...]
+
+OUTPUTS = {"planes": ("planes",), "detections": ("boxes", "scores", "classes", "masks"), "classes": ("classes",)}
+"""What each task's network answers, by name and in this order; the name of a single one does not matter."""
 
 
 class Network:
-    """A loaded network; ``run`` may be called from any thread, and lets other threads run meanwhile."""
+    """A loaded network; it may be asked from any thread, and lets other threads run meanwhile."""
 
-    def __init__(self, card: Card, make_request: Callable[[], Callable[[Planes], Planes]]) -> None:
+    def __init__(self, card: Card, make_request: Callable[[], Request]) -> None:
+        """Args:
+        make_request: called once by each thread; gives what takes (1, bands, h, w) and answers with ``OUTPUTS``.
+        """
         self.card = card
         self._make_request = make_request
         self._local = threading.local()
 
     def run(self, batch: Planes) -> Planes:
-        """What the network says of each pixel.
+        """What a *planes* network says of each pixel.
 
         Args:
             batch: (N, bands, window, window) from 0 to 1.
@@ -45,14 +53,26 @@ class Network:
         request = self._request()
         answer = np.empty((len(batch), card.channels, card.window, card.window), np.float32)
         for i, window in enumerate(batch):
-            answer[i] = request(np.ascontiguousarray(window[None], np.float32))[0]
+            answer[i] = request(np.ascontiguousarray(window[None], np.float32))[0][0]
         return answer
 
-    def _request(self) -> Callable[[Planes], Planes]:
+    def ask(self, image: Planes) -> Outputs:
+        """What any network says of one window: ``OUTPUTS`` of its task.
+
+        Args:
+            image: (bands, h, w) from 0 to 1; (bands, window, window) but for *classes* networks.
+        Returns:
+            Arrays of the caller's own: *planes* (1, planes, h, w); *detections* boxes (n, 4), scores (n,), classes
+            (n,) and masks (n, m, m); *classes* (1, classes, h / stride, w / stride).
+        """
+        answer = self._request()(np.ascontiguousarray(image[None], np.float32))
+        return tuple(np.array(part) for part in answer)
+
+    def _request(self) -> Request:
         """The infer request of the calling thread."""
         if not hasattr(self._local, "request"):
             self._local.request = self._make_request()
-        request: Callable[[Planes], Planes] = self._local.request
+        request: Request = self._local.request
         return request
 
 
@@ -89,19 +109,21 @@ def _load_openvino(path: str, card: Card, workers: int) -> Network:
     try:
         model = openvino.Core().read_model(path)
         inputs = [_openvino_shape(port) for port in model.inputs]
-        outputs = [_openvino_shape(port) for port in model.outputs]
+        outputs = {_openvino_name(port): _openvino_shape(port) for port in model.outputs}
         _check_graph(path, card, inputs, outputs)
-        model.reshape([1, len(card.bands), card.window, card.window])
+        order = _order(card, list(outputs))
+        sides = [-1, -1] if card.task == "classes" else [card.window, card.window]
+        model.reshape([1, len(card.bands), *sides])
         compiled = openvino.Core().compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise BadModel(f"{path} cannot be run by OpenVINO: {_first_line(error)}") from error
 
-    def make_request() -> Callable[[Planes], Planes]:
+    def make_request() -> Request:
         request = compiled.create_infer_request()
 
-        def infer(window: Planes) -> Planes:
-            answer: Planes = request.infer([window], share_inputs=True, share_outputs=True)[0]
-            return answer
+        def infer(window: Planes) -> Outputs:
+            answer = request.infer([window], share_inputs=True, share_outputs=True)
+            return tuple(answer[i] for i in order)
 
         return infer
 
@@ -129,13 +151,14 @@ def _load_onnxruntime(path: str, card: Card) -> Network:
     except Exception as error:  # its errors share no base class of their own
         raise BadModel(f"{path} cannot be run by ONNX Runtime: {_first_line(error)}") from error
     inputs = [_onnxruntime_shape(port) for port in session.get_inputs()]
-    outputs = [_onnxruntime_shape(port) for port in session.get_outputs()]
+    outputs = {port.name: _onnxruntime_shape(port) for port in session.get_outputs()}
     _check_graph(path, card, inputs, outputs)
     name = session.get_inputs()[0].name
+    order = _order(card, list(outputs))
 
-    def infer(window: Planes) -> Planes:
-        answer: Planes = session.run(None, {name: window})[0]
-        return answer
+    def infer(window: Planes) -> Outputs:
+        answer = session.run(None, {name: window})
+        return tuple(answer[i] for i in order)
 
     return Network(card, lambda: infer)
 
@@ -148,15 +171,37 @@ def _onnxruntime_shape(port: Any) -> Shape:
     return tuple(axis if isinstance(axis, int) else None for axis in port.shape)
 
 
-def _check_graph(path: str, card: Card, inputs: list[Shape], outputs: list[Shape]) -> None:
+def _openvino_name(port: Any) -> str:
+    """The name that the file gives an output; OpenVINO may add others of its own."""
+    return min(port.get_names(), key=lambda name: (":" in name, len(name), name), default="")
+
+
+def _check_graph(path: str, card: Card, inputs: list[Shape], outputs: dict[str, Shape]) -> None:
     """BadModel where the network is not the one that its card describes."""
-    for what, shapes, channels in (("input", inputs, len(card.bands)), ("output", outputs, card.channels)):
-        wanted = (1, channels, card.window, card.window)
-        found = shapes[0] if len(shapes) == 1 else ()
-        if len(found) != 4 or any(axis not in (None, want) for axis, want in zip(found, wanted, strict=True)):
-            raise BadModel(
-                f"{path} does not match its card: {what} is {' and '.join(map(_show, shapes))}, wanted {_show(wanted)}"
-            )
+    side = None if card.task == "classes" else card.window
+    _check_shapes(path, "input", inputs, (1, len(card.bands), side, side))
+    if card.task != "detections":
+        _check_shapes(path, "output", list(outputs.values()), (1, card.channels, side, side))
+    elif set(outputs) != set(OUTPUTS["detections"]):
+        raise BadModel(
+            f"{path} does not match its card: outputs are {', '.join(outputs)}, "
+            f"wanted {', '.join(OUTPUTS['detections'])}"
+        )
+
+
+def _check_shapes(path: str, what: str, shapes: list[Shape], wanted: Shape) -> None:
+    found = shapes[0] if len(shapes) == 1 else ()
+    if len(found) != len(wanted) or any(
+        None not in (axis, want) and axis != want for axis, want in zip(found, wanted, strict=True)
+    ):
+        raise BadModel(
+            f"{path} does not match its card: {what} is {' and '.join(map(_show, shapes))}, wanted {_show(wanted)}"
+        )
+
+
+def _order(card: Card, names: list[str]) -> list[int]:
+    """Where each of ``OUTPUTS`` stands among the outputs of the file."""
+    return [names.index(name) for name in OUTPUTS["detections"]] if card.task == "detections" else [0]
 
 
 def _show(shape: Shape) -> str:

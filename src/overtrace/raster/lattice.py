@@ -48,6 +48,9 @@ class Lattice:
 
     size: int
     margin: int
+    fit: int = 0
+    """If not 0: an axis that fits into one window is read by one, which answers for all of it; it is as long as the
+    next multiple of this."""
 
     def __post_init__(self) -> None:
         if self.margin < 0 or self.stride < 1:
@@ -60,6 +63,8 @@ class Lattice:
 
     def cover(self, length: int) -> list[Span]:
         """The spans that together keep each of ``length`` pixels once."""
+        if self.fit and length <= self.size:
+            return [Span(read=range(-(-length // self.fit) * self.fit), keep=range(length))]
         return [
             Span(
                 read=range(start - self.margin, start - self.margin + self.size),

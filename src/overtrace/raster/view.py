@@ -4,7 +4,7 @@ Every pixel of a view is a function of its position and of the image alone, neve
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,20 +119,27 @@ def open_view(
     bands: Sequence[str] = ("red", "green", "blue"),
     pixel_size_range_m: tuple[float, float] | None = None,
     scaling: Scaling | None = None,
+    *,
+    band_scaling: Mapping[str, Scaling] | None = None,
+    short_side_px: int | None = None,
 ) -> View:
     """Fit an image to a model.
 
     Args:
         bands: roles, in the order of the model's channels.
         pixel_size_range_m: finest and coarsest pixel that the model knows; None for any.
+        scaling: of all bands that ``band_scaling`` does not name.
+        short_side_px: pixels of the short side of the view, whatever their size on the ground.
     Raises:
         BadImage: if the image lacks a band that the model wants, holds values that it has no scale for, or is so
             coarse that it shows nothing of what the model knows.
     """
     numbers = choose_bands(raster, bands)
     _check_detail(raster, pixel_size_range_m)
-    low, high = _choose_scale(raster, numbers, scaling or Scaling())
-    return View(raster, fit_grid(raster.grid, pixel_size_range_m), numbers, low, high)
+    scalings = [(band_scaling or {}).get(role, scaling or Scaling()) for role in bands]
+    low, high = _choose_scale(raster, numbers, scalings)
+    grid = fit_grid(raster.grid, pixel_size_range_m) if short_side_px is None else _shrink(raster.grid, short_side_px)
+    return View(raster, grid, numbers, low, high)
 
 
 def choose_bands(raster: Raster, roles: Sequence[str]) -> tuple[int, ...]:
@@ -175,7 +182,25 @@ def _check_detail(raster: Raster, pixel_size_range_m: tuple[float, float] | None
         )
 
 
-def _choose_scale(raster: Raster, bands: Sequence[int], scaling: Scaling) -> Pair:
+def _shrink(grid: Grid, short_side_px: int) -> Grid:
+    """The same ground with a short side of so many pixels."""
+    scale = short_side_px / min(grid.height, grid.width)
+    return grid.resized(max(1, round(grid.height * scale)), max(1, round(grid.width * scale)))
+
+
+def _choose_scale(raster: Raster, bands: Sequence[int], scalings: Sequence[Scaling]) -> Pair:
+    """The values of each band that become 0 and 1; bands of one scaling are measured together."""
+    low, high = [0.0] * len(bands), [1.0] * len(bands)
+    different = [scaling for i, scaling in enumerate(scalings) if scaling not in scalings[:i]]
+    for scaling in different:
+        members = [i for i, other in enumerate(scalings) if other == scaling]
+        found = _measure_scale(raster, [bands[i] for i in members], scaling)
+        for i, dark, bright in zip(members, *found, strict=True):
+            low[i], high[i] = dark, bright
+    return tuple(low), tuple(high)
+
+
+def _measure_scale(raster: Raster, bands: Sequence[int], scaling: Scaling) -> Pair:
     divisor = scaling.divisors.get(raster.dtype)
     if divisor is not None:
         return (0.0,) * len(bands), (divisor,) * len(bands)

@@ -10,17 +10,14 @@ from overtrace.decode.parameters import Parameters
 from overtrace.errors import BadImage, BadModel, BadOption
 from overtrace.models.card import Card, read_card
 from overtrace.models.shipped import find_model
+from overtrace.models.view import lay_windows, view_image
 from overtrace.raster.grid import Grid
-from overtrace.raster.lattice import Lattice
 from overtrace.raster.source import Raster, find_images, open_raster
 from overtrace.raster.tiled import copy_if_slow
-from overtrace.raster.view import open_view
 from overtrace.trace.job import Job
 from overtrace.trace.manifest import describe_file, digest
 from overtrace.trace.options import Options, choose_parameters
 from overtrace.vector.tables import Header, ImageInfo
-
-PLANES = ("interior", "touch", "distance")
 
 
 @dataclass(frozen=True)
@@ -52,13 +49,13 @@ class Plan:
         card, options = self.card, self.options
         folder = self.scratch / f"image-{index:05d}"
         raster = copy_if_slow(self.rasters[index], folder)
-        view = open_view(raster, card.bands, card.pixel_size_m, card.scaling)
+        view = view_image(raster, card)
         return Job(
             view=view,
             model=self.model,
             runtime=options.runtime,
             workers=self.workers if options.executor == "threads" else 1,
-            lattice=Lattice(card.window, card.margin),
+            lattice=lay_windows(card),
             block=options.block,
             parameters=self.parameters,
             simplify_px=options.simplify.in_pixels(view.grid),
@@ -72,7 +69,7 @@ class Plan:
         Raises:
             BadImage: if the model cannot see it.
         """
-        return open_view(self.rasters[index], self.card.bands, self.card.pixel_size_m, self.card.scaling).grid
+        return view_image(self.rasters[index], self.card).grid
 
 
 def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options: Options) -> Plan:
@@ -91,8 +88,8 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
         raise BadOption("nothing to write: name an output with --out")
     model = find_model(options.model)
     card = read_card(model)
-    if card.task != "planes" or card.planes != PLANES:
-        raise BadModel(f"{model} answers {card.task} {', '.join(card.planes)}: wanted planes {', '.join(PLANES)}")
+    if card.task != "planes":
+        raise BadModel(f"{model} answers {card.task}: wanted planes")
     paths = find_images(images)
     rasters = tuple(open_raster(path, bands=options.bands, pixel_size_m=options.pixel_size_m) for path in paths)
     _check_one_crs(rasters)
