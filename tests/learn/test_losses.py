@@ -4,40 +4,42 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from overtrace.learn.batches import Batch  # noqa: E402
 from overtrace.learn.losses import PEAK_WEIGHT, TOUCH_WEIGHT, planes_loss  # noqa: E402
 
 
-def batch(interior: float, touch: float, distance: float, side: int = 4) -> Batch:
-    planes = torch.tensor([interior, touch, distance], dtype=torch.float32).view(1, 3, 1, 1).expand(1, 3, side, side)
-    return Batch(torch.zeros(1, 3, side, side), planes, torch.ones(1, 1, side, side))
+NAMES = ("interior", "touch", "distance")
+
+
+def truth_of(interior: float, touch: float, distance: float) -> tuple["torch.Tensor", "torch.Tensor"]:
+    planes = torch.tensor([interior, touch, distance], dtype=torch.float32).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    return planes, torch.ones(1, 1, 4, 4)
 
 
 def test_knowing_nothing_of_nothing_worked_by_hand():
     # Cross-entropy ln 2 of each plane, the distance twice; 8 of 16 pixels found and none true: Dice 1 - 1 / 9.
-    loss = planes_loss(torch.zeros(1, 3, 4, 4), batch(0, 0, 0))
+    loss = planes_loss(torch.zeros(1, 3, 4, 4), NAMES, *truth_of(0, 0, 0))
     assert loss.item() == pytest.approx(4 * math.log(2) + 2 * 0.5 * (1 - 1 / 9), rel=1e-5)
 
 
 def test_the_right_answer_costs_nothing():
     logits = torch.tensor([40.0, -40.0, math.log(0.3 / 0.7)]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
-    assert planes_loss(logits, batch(1, 0, 0.3)).item() == pytest.approx(0, abs=1e-5)
+    assert planes_loss(logits, NAMES, *truth_of(1, 0, 0.3)).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_what_nobody_knows_costs_nothing():
-    truth = batch(1, 0, 0.5)
-    truth.known[..., 2:] = 0
+    planes, known = truth_of(1, 0, 0.5)
+    known[..., 2:] = 0
     logits = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     wild = logits.clone()
     wild[..., 2:] = 30
-    torch.testing.assert_close(planes_loss(logits, truth), planes_loss(wild, truth))
+    torch.testing.assert_close(planes_loss(logits, NAMES, planes, known), planes_loss(wild, NAMES, planes, known))
 
 
 def test_a_batch_that_nobody_knows_has_no_slope():
-    truth = batch(1, 1, 1)
-    truth.known[:] = 0
+    planes, known = truth_of(1, 1, 1)
+    known[:] = 0
     logits = torch.zeros(1, 3, 4, 4, requires_grad=True)
-    planes_loss(logits, truth).backward()
+    planes_loss(logits, NAMES, planes, known).backward()
     assert not logits.grad.any()
 
 
@@ -46,7 +48,14 @@ def test_borders_and_peaks_pull_harder(plane, weight):
     planes = torch.zeros(1, 3, 1, 2)
     planes[0, plane, 0, 0] = 1
     logits = torch.zeros(1, 3, 1, 2, requires_grad=True)
-    planes_loss(logits, Batch(torch.zeros(1, 3, 1, 2), planes, torch.ones(1, 1, 1, 2))).backward()
+    planes_loss(logits, NAMES, planes, torch.ones(1, 1, 1, 2)).backward()
     slope = logits.grad[0, plane, 0].abs()
     # Dice moves the touch plane as well.
     assert slope[0] / slope[1] == pytest.approx(1 + weight, rel=0.5)
+
+
+def test_a_network_of_two_planes_learns_those():
+    logits = torch.zeros(1, 2, 4, 4)
+    both = planes_loss(logits, ("touch", "interior"), *truth_of(0, 0, 1))
+    # As above without the distance.
+    assert both.item() == pytest.approx(2 * math.log(2) + 2 * 0.5 * (1 - 1 / 9), rel=1e-5)

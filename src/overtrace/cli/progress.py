@@ -1,10 +1,21 @@
 """A progress bar on the terminal: megapixels a second and time left; nothing where the output is no terminal."""
 
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, Task, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 
@@ -46,3 +57,35 @@ class Bar:
         """So many more pixels of it are done."""
         if self._task is not None:
             self._progress.advance(self._task, pixels)
+
+
+class Steps:
+    """A bar for a training, and a line for what happens, on standard error; lines alone where it is no terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._name, self._task = "", TaskID(0)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, task: str, steps: int, done: int) -> None:
+        """The training begins, or goes on."""
+        self._name = task
+        self._task = self._progress.add_task(task, total=steps, completed=done)
+
+    def advance(self, text: str) -> None:
+        """One more step is taken."""
+        self._progress.update(self._task, advance=1, description=f"{self._name}: {text}")
+
+    def say(self, text: str) -> None:
+        """Something has happened."""
+        self._console.print(f"{datetime.now(UTC):%H:%M:%S} {escape(text)}", soft_wrap=True)

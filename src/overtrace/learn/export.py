@@ -8,22 +8,32 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from overtrace.networks.mini import Probabilities
+from overtrace.learn.wrap import Answers
+from overtrace.models.card import Card
+from overtrace.models.runtime import OUTPUTS
+from overtrace.networks.mask_rcnn import MaskRcnn
+from overtrace.networks.rcnn_export import export_mask_rcnn
 
 OPSET = 17
 
 
-def export_network(network: torch.nn.Module, bands: int, window: int, path: Path) -> None:
-    """Write a network that takes (1, bands, window, window) from 0 to 1 and answers with planes from 0 to 1."""
-    network = Probabilities(network).eval()
-    example = torch.zeros(1, bands, window, window)
+def export_network(network: nn.Module, card: Card, path: Path) -> None:
+    """Write a network as a bare ONNX file, with the input and the outputs that the card's task has."""
+    network = network.to("cpu").eval()
+    if isinstance(network, MaskRcnn):
+        export_mask_rcnn(network, card.window, path)
+        return
+    (output,) = OUTPUTS[card.task]
+    sides = {2: "height", 3: "width"}
     torch.onnx.export(
-        network,
-        (example,),
+        Answers(network, card).eval(),
+        (torch.zeros(1, len(card.bands), card.window, card.window),),
         str(path),
         input_names=["image"],
-        output_names=["planes"],
+        output_names=[output],
+        dynamic_axes={"image": sides, output: sides} if card.task == "classes" else None,
         opset_version=OPSET,
         dynamo=False,
     )
@@ -44,6 +54,6 @@ def quantise_file(source: Path, windows: Sequence[NDArray[np.float32]], path: Pa
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(windows),
         # The last layers decide where a threshold is crossed: they stay in full precision.
-        ignored_scope=nncf.IgnoredScope(types=["Sigmoid"]),
+        ignored_scope=nncf.IgnoredScope(types=["Sigmoid"], validate=False),
     )
     onnx.save(quantised, path)

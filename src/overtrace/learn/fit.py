@@ -3,75 +3,126 @@
 import copy
 import math
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.utils.data import DataLoader
 
-from overtrace.learn.batches import Pool, draw_batches
-from overtrace.learn.losses import planes_loss
+from overtrace.errors import BadOption
+from overtrace.learn.crops import Batch, Crops, collate
+from overtrace.learn.networks import Losses, compute_losses, read_checkpoint
 from overtrace.learn.recipe import Fit, Recipe
-from overtrace.networks.mini import Mini
+from overtrace.learn.together import everywhere, join_statistics
 
-REPORT_EVERY = 100
-KEEP_EVERY = 500
+CHECKPOINT = "checkpoint.pt"
 
 
-def fit(recipe: Recipe, read_pools: Callable[[], Sequence[Pool]], checkpoint: Path, say: Callable[[str], None]) -> Mini:
-    """Train a network, keeping the average of its weights every few hundred steps.
+class Watcher(Protocol):
+    """Told how it goes."""
+
+    def begin(self, done: int) -> None:
+        """Training begins after this step."""
+        ...
+
+    def stepped(self, step: int, losses: dict[str, float], learning_rate: float) -> None:
+        """A step has been taken; the losses are those of all processes."""
+        ...
+
+    def check(self, step: int, average: nn.Module) -> None:
+        """The weights of this step can be looked at; after a kill, those of the step that was kept once more."""
+        ...
+
+
+def fit(
+    recipe: Recipe, network: nn.Module, crops: Crops, out: Path, fabric: Fabric, watcher: Watcher, loaders: int = 0
+) -> nn.Module:
+    """Train a network, from the checkpoint in ``out`` on if there is one.
 
     Args:
-        read_pools: called if there is anything to learn.
-        checkpoint: where to keep them; a finished one is loaded instead of training again.
-        say: told how it goes.
+        network: as ``make_network`` gives it.
+        loaders: processes that draw crops while others compute; 0: the one that computes.
     Returns:
         The network with the averaged weights, ready to answer.
+    Raises:
+        BadOption: if the checkpoint is of another recipe.
     """
-    torch.manual_seed(recipe.seed)
-    network = Mini(recipe.network.size)
-    average = copy.deepcopy(network).eval()
-    if checkpoint.exists():
-        kept = torch.load(checkpoint, weights_only=True)
-        if kept["step"] == recipe.fit.last_step and kept["recipe"] == recipe.model_dump_json():
-            average.load_state_dict(kept["weights"])
-            return average
+    choice = recipe.fit
+    average = copy.deepcopy(network).to(fabric.device).eval()
+    if fabric.world_size > 1:
+        join_statistics(network)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(
-        _groups(network, recipe.fit.weight_decay), lr=recipe.fit.learning_rate, betas=(0.9, 0.99)
-    )
-    batches = draw_batches(read_pools(), recipe.fit.batch, recipe.fit.crop_px, np.random.default_rng(recipe.seed))
-    began, loss_sum = time.perf_counter(), 0.0
-    for step, batch in zip(range(1, recipe.fit.last_step + 1), batches, strict=False):
+    optimizer = torch.optim.AdamW(_groups(network, choice.weight_decay), lr=choice.learning_rate, betas=(0.9, 0.99))
+    done = _go_on(out / CHECKPOINT, recipe, network, average, optimizer)
+    module, optimizer = fabric.setup(network, optimizer)
+    if recipe.task == "detections":
+        module.mark_forward_method("losses")
+    module.train()
+    watcher.begin(done)
+    if done:
+        watcher.check(done, average)
+    steps = range(done + 1, choice.last_step + 1)
+    for step, batch in zip(steps, draw_batches(crops, steps, fabric, loaders), strict=True):
+        learning_rate = choice.learning_rate * schedule(step, choice)
         for group in optimizer.param_groups:
-            group["lr"] = recipe.fit.learning_rate * _schedule(step, recipe.fit)
-        loss = planes_loss(network(batch.image.to(memory_format=torch.channels_last)), batch)
+            group["lr"] = learning_rate
+        # What a network draws by itself is a function of the step too.
+        torch.manual_seed(int(np.random.SeedSequence([recipe.seed, step, fabric.global_rank]).generate_state(1)[0]))
+        losses = compute_losses(recipe, module, batch)
+        loss = torch.stack(list(losses.values())).sum()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        fabric.backward(loss)
+        fabric.clip_gradients(module, optimizer, max_norm=choice.clip)
         optimizer.step()
-        _follow(average, network, min(recipe.fit.average, step / (step + 10)))
-        loss_sum += loss.item()
-        if step % REPORT_EVERY == 0:
-            minutes = (time.perf_counter() - began) / 60
-            say(f"step {step} of {recipe.fit.last_step}, {minutes:.1f} minutes, loss {loss_sum / REPORT_EVERY:.4f}")
-            loss_sum = 0.0
-        if step % KEEP_EVERY == 0 or step == recipe.fit.last_step:
-            _keep(checkpoint, average, step, recipe)
+        follow(average, network, min(choice.average, step / (step + 10)))
+        watcher.stepped(step, _tell(losses, fabric), learning_rate)
+        if fabric.is_global_zero and (step % choice.keep_every == 0 or step == choice.last_step):
+            keep(out / CHECKPOINT, step, recipe, network, average, optimizer)
+        watcher.check(step, average)
     return average
 
 
-def _schedule(step: int, choice: Fit) -> float:
+def draw_batches(crops: Crops, steps: range, fabric: Fabric, loaders: int) -> Iterator[Batch]:
+    """The batch of each step; of a batch, each process draws its own part.
+
+    Raises:
+        BadOption: if the processes cannot share a batch evenly.
+    """
+    batch = crops.recipe.fit.batch
+    if batch % fabric.world_size:
+        raise BadOption(f"fit.batch is {batch}, which {fabric.world_size} processes cannot share: wanted a multiple")
+    share = batch // fabric.world_size
+    first = fabric.global_rank * share
+    numbers = [[step * batch + first + i for i in range(share)] for step in steps]
+    loader = DataLoader(
+        crops,
+        batch_sampler=numbers,
+        collate_fn=collate,
+        num_workers=loaders,
+        multiprocessing_context="spawn" if loaders else None,
+        pin_memory=fabric.device.type == "cuda",
+    )
+    for drawn in loader:
+        yield {
+            name: [one.to(fabric.device) for one in part] if isinstance(part, list) else part.to(fabric.device)
+            for name, part in drawn.items()
+        }
+
+
+def schedule(step: int, choice: Fit) -> float:
     """Share of the learning rate: a linear rise, then a cosine to 0."""
     if step <= choice.warm_up:
         return step / choice.warm_up
     return 0.5 * (1 + math.cos(math.pi * (step - choice.warm_up) / max(choice.steps - choice.warm_up, 1)))
 
 
-def _groups(network: torch.nn.Module, weight_decay: float) -> list[dict[str, object]]:
+def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Weights decay; biases and the scales of normalisation do not."""
-    parameters = list(network.parameters())
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -79,7 +130,7 @@ def _groups(network: torch.nn.Module, weight_decay: float) -> list[dict[str, obj
 
 
 @torch.no_grad()
-def _follow(average: torch.nn.Module, network: torch.nn.Module, decay: float) -> None:
+def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights, and the statistics of normalisation, a little towards those of the network."""
     for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
         if kept.dtype.is_floating_point:
@@ -88,7 +139,46 @@ def _follow(average: torch.nn.Module, network: torch.nn.Module, decay: float) ->
             kept.copy_(new)
 
 
-def _keep(path: Path, network: torch.nn.Module, step: int, recipe: Recipe) -> None:
+@torch.no_grad()
+def _tell(losses: Losses, fabric: Fabric) -> dict[str, float]:
+    """Losses as numbers: the mean over the processes."""
+    values = everywhere(torch.stack([loss.detach() for loss in losses.values()])) / fabric.world_size
+    return dict(zip(losses, values.tolist(), strict=True))
+
+
+def keep(
+    path: Path, step: int, recipe: Recipe, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Write all that going on needs, aside, and rename it."""
     aside = path.with_name(f"{path.name}.part")
-    torch.save({"step": step, "recipe": recipe.model_dump_json(), "weights": network.state_dict()}, aside)
+    held = {
+        "step": step,
+        "recipe": recipe.model_dump_json(),
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    torch.save(held, aside)
     os.replace(aside, path)
+
+
+def kept_step(out: Path) -> int:
+    """The step that a run would go on after; 0 if there is nothing to go on from."""
+    path = out / CHECKPOINT
+    return int(read_checkpoint(path)["step"]) if path.exists() else 0
+
+
+def _go_on(
+    path: Path, recipe: Recipe, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> int:
+    """Take up a checkpoint where there is one; the step that it was kept at, or 0."""
+    if not path.exists():
+        return 0
+    held = read_checkpoint(path)
+    if held.get("recipe") != recipe.model_dump_json():
+        raise BadOption(f"{path} was kept by another recipe: go on with that one, or choose another --out")
+    network.load_state_dict(held["network"])
+    average.load_state_dict(held["average"])
+    optimizer.load_state_dict(held["optimizer"])
+    step: int = held["step"]
+    return step

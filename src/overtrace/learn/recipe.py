@@ -1,12 +1,19 @@
-"""What a training run is made of, in one TOML file."""
+"""What a training run is made of: every number of it, in one TOML file."""
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from overtrace.errors import BadOption
+from overtrace.models.card import PLANES, DecodeParameters, DetectParameters
+from overtrace.raster.scaling import Scaling
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Range = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+Task = Literal["planes", "detections", "classes"]
+Protocol = Literal["itc", "deepglobe", "trees", "sceneparsing", "camvid"]
 
 
 class Frozen(BaseModel):
@@ -15,10 +22,56 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class NetworkChoice(Frozen):
-    """Which network."""
+class MiniNetwork(Frozen):
+    """``networks.mini``."""
 
-    size: Literal["s", "m"]
+    kind: Literal["mini"]
+    size: Literal["s", "m"] = "m"
+    planes: tuple[Literal["interior", "touch", "distance"], ...] = PLANES
+    start: str = ""
+    """A checkpoint of a run of ours, from the folder of data; empty: from random weights."""
+
+
+class TernausNetwork(Frozen):
+    """``networks.ternausnet_v2``."""
+
+    kind: Literal["ternausnet_v2"]
+    start: str = ""
+    """A checkpoint in the published layout, or of a run of ours."""
+    abs_weight: bool = False
+    planes: tuple[Literal["interior", "touch"], ...] = ("interior", "touch")
+
+
+class MaskRcnnNetwork(Frozen):
+    """``networks.mask_rcnn``."""
+
+    kind: Literal["mask_rcnn"]
+    start: str = ""
+    """A checkpoint in detectron2's layout, an ImageNet backbone in torchvision's, or of a run of ours."""
+    settings: dict[str, Any] = {}
+    """Of ``networks.mask_rcnn.Settings``."""
+
+
+class SceneNetwork(Frozen):
+    """``networks.scene``."""
+
+    kind: Literal["scene"]
+    size: str = "lite0"
+    pretrained: bool = False
+    """Begin with ImageNet's weights: needs overtrace[pretrained]."""
+    start: str = ""
+    """A checkpoint of a run of ours."""
+
+
+NetworkChoice = Annotated[
+    MiniNetwork | TernausNetwork | MaskRcnnNetwork | SceneNetwork, Field(discriminator="kind")
+]
+TASKS: dict[str, Task] = {
+    "mini": "planes",
+    "ternausnet_v2": "planes",
+    "mask_rcnn": "detections",
+    "scene": "classes",
+}
 
 
 class Fit(Frozen):
@@ -26,16 +79,22 @@ class Fit(Frozen):
 
     steps: int = Field(gt=0)
     """Those of the schedule."""
-    stop: int | None = Field(None, gt=0)
+    stop: int | None = Field(default=None, gt=0)
     """The last step that is taken, if it is not the last of the schedule."""
     batch: int = Field(gt=0)
     crop_px: int = Field(gt=0, multiple_of=32)
     learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
-    warm_up: int = Field(ge=0)
+    weight_decay: float = Field(default=0.03, ge=0)
+    warm_up: int = Field(default=0, ge=0)
     """Steps over which the learning rate rises; it then falls as a cosine to 0 at the last step."""
-    average: float = Field(ge=0, lt=1)
+    average: float = Field(default=0.998, ge=0, lt=1)
     """Decay of the running average of weights, which is what is kept."""
+    clip: float = Field(default=5.0, gt=0)
+    """The greatest norm of a gradient."""
+    keep_every: int = Field(default=500, gt=0)
+    """Steps between two checkpoints."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: bf16 on GPUs that have it, else fp32."""
 
     @property
     def last_step(self) -> int:
@@ -43,24 +102,101 @@ class Fit(Frozen):
         return self.steps if self.stop is None else min(self.stop, self.steps)
 
 
-class Source(Frozen):
-    """How a data set is drawn from."""
+class Augment(Frozen):
+    """How crops are changed."""
 
-    weight: float = Field(ge=0)
-    pixel_size_m: tuple[float, float]
-    own_size: float = Field(ge=0, le=1)
+    turn: bool = True
+    """In steps of a right angle, for images from above; else they are only mirrored from left to right."""
+    light: Annotated[float, Field(ge=0)] = 1.0
+    """Strength of another sun, camera and haze; 0 leaves the light as it is."""
+
+
+class Source(Frozen):
+    """A data set: which reader opens it, and how it is drawn from."""
+
+    reader: str
+    folder: str = "."
+    """From the folder of data."""
+    options: dict[str, Any] = {}
+    """Of the reader."""
+    weight: float = Field(default=1.0, ge=0)
+    """How often crops come from it, against the others; 0: never, it is only there to hold out from."""
+    pixel_size_m: Range | None = None
+    """Pixel sizes between which a crop's own is drawn, evenly on a logarithmic scale."""
+    scale: Range = (1.0, 1.0)
+    """The same as multiples of the image's own pixel, where ``pixel_size_m`` is not given."""
+    own_size: Share = 0.0
+    """The share of crops at the pixel size of the image itself."""
+    hold_out: Share = 0.0
+    """The share of its grounds that is not learned, but validated on."""
+    challenge: Protocol | None = None
+    """The rule for what is held out; by default that of the task."""
+
+
+class Check(Frozen):
+    """A data set that is validated on as a whole."""
+
+    reader: str
+    folder: str = "."
+    options: dict[str, Any] = {}
+    challenge: Protocol | None = None
+    name: str = ""
+    """By default that of the data set."""
+    tune: bool = True
+    """Whether thresholds are chosen on it; what is measured without that tells what they are worth."""
+
+
+class Validation(Frozen):
+    """What is measured on the way, by the challenges' own rules."""
+
+    every: int = Field(default=1000, gt=0)
+    """Steps from one to the next."""
+    most: int | None = Field(default=None, gt=0)
+    """The images that are looked at on the way, of each set; all of them at the end."""
+    tune: bool = True
+    """Whether the thresholds are chosen on it at the end."""
+
+
+class CardFacts(Frozen):
+    """What the model file says of itself and of what it wants to see."""
+
+    classes: tuple[str, ...] = ()
+    """By default those of the data."""
+    window: int = Field(default=512, gt=0)
+    margin: int = Field(default=64, ge=0)
+    pixel_size_m: Range | None = None
+    short_side_px: int | None = None
+    scaling: Scaling = Scaling()
+    band_scaling: dict[str, Scaling] = {}
+    decode: DecodeParameters = DecodeParameters()
+    decode_rule: Literal["growth", "ternaus"] = "growth"
+    detect: DetectParameters = DetectParameters()
+    int8: bool = True
+    """Whether an int8 file is made too."""
+    licence: str = "not stated"
+    attribution: tuple[str, ...] = ()
+    training: str = "not stated"
+    summary: str = "not stated"
 
 
 class Recipe(Frozen):
     """A training run; the same recipe on the same data gives the same weights on the same machine."""
 
-    name: str
-    version: str
-    seed: int
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    version: str = "1"
+    seed: int = Field(default=0, ge=0)
     network: NetworkChoice
     fit: Fit
-    urban_california: Source
-    neon: Source
+    augment: Augment = Augment()
+    data: tuple[Source, ...] = Field(min_length=1)
+    check: tuple[Check, ...] = ()
+    validation: Validation = Validation()
+    card: CardFacts = CardFacts()
+
+    @property
+    def task(self) -> Task:
+        """What the network answers."""
+        return TASKS[self.network.kind]
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -71,7 +207,7 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         return Recipe.model_validate(tomllib.loads(path.read_text()))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadOption(f"{path} cannot be read as a recipe: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]

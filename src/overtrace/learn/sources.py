@@ -1,39 +1,134 @@
-"""The data of the tree recipe: what is learned, what thresholds are tuned on, what is measured; no ground in two.
+"""The data of a recipe: what is learned, and what is held out to validate on."""
 
-Of the NEON tiles ``overtrace.data.neon`` says which part is for what.
-"""
-
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from overtrace.data import neon
-from overtrace.data.urban_california import Place, elsewhere, read_places, read_tile, set_aside, weak_crowns
-from overtrace.learn.batches import Pool
-from overtrace.learn.recipe import Recipe
+from overtrace.data.ade20k import open_ade20k
+from overtrace.data.cache import keep
+from overtrace.data.camvid import open_camvid
+from overtrace.data.coco import open_coco, open_itc
+from overtrace.data.fair import open_fair
+from overtrace.data.labelled import DataSet
+from overtrace.data.labelme import open_labelme
+from overtrace.data.neon import open_neon
+from overtrace.data.spacenet import open_spacenet
+from overtrace.data.split import hold_out
+from overtrace.data.urban_california import open_urban_california
+from overtrace.data.vectors import open_vectors
+from overtrace.errors import BadOption
+from overtrace.learn.crops import Pool
+from overtrace.learn.recipe import Protocol, Recipe
 
-TUNED_SHARE = 0.08
+READERS: dict[str, Callable[..., DataSet]] = {
+    "ade20k": open_ade20k,
+    "camvid": open_camvid,
+    "coco": open_coco,
+    "fair": open_fair,
+    "itc": open_itc,
+    "labelme": open_labelme,
+    "neon": open_neon,
+    "spacenet": open_spacenet,
+    "urban_california": open_urban_california,
+    "vectors": open_vectors,
+}
+RULES: dict[str, Protocol] = {"planes": "itc", "detections": "itc", "classes": "sceneparsing"}
+"""The rule by which what is held out is scored, unless the recipe says another."""
 
 
-def choose_places(folder: Path, recipe: Recipe) -> tuple[list[Place], list[Place]]:
-    """The Californian tiles that are learned, and those that thresholds are tuned on; both from ``train``.
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Images that are validated on, and by which rule."""
+
+    name: str
+    challenge: Protocol
+    data: DataSet
+    tune: bool = True
+    """Whether thresholds are chosen on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """All data of a recipe, which share their classes and bands."""
+
+    pools: tuple[Pool, ...]
+    groups: tuple[Group, ...]
+    classes: tuple[str, ...]
+    bands: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
+    """Open all data of a recipe.
 
     Args:
-        folder: holds ``urban_california``.
+        folder: that the recipe's folders are in.
+        cache: where targets are kept once they are worked out.
+    Raises:
+        OvertraceError: for data that is missing or not in order, or that does not go together.
     """
-    urban = folder / "urban_california"
-    places = elsewhere(read_places(urban, "train"), read_places(urban, "val"))
-    return set_aside(places, TUNED_SHARE, np.random.default_rng(recipe.seed))
+    rng = np.random.default_rng(recipe.seed)
+    pools, groups, notes = [], [], []
+    for number, source in enumerate(recipe.data):
+        data = keep(open_data(source.reader, folder / source.folder, source.options), cache)
+        notes += [f"{data.name}: {note}" for note in data.notes]
+        if source.hold_out:
+            data, held = hold_out(data, source.hold_out, rng)
+            rule = source.challenge or RULES[recipe.task]
+            groups.append(Group(f"{held.name}-{number}" if len(recipe.data) > 1 else held.name, rule, held))
+        if source.weight:
+            pools.append(Pool(data, source))
+    for check in recipe.check:
+        data = keep(open_data(check.reader, folder / check.folder, check.options), cache)
+        groups.append(Group(check.name or data.name, check.challenge or RULES[recipe.task], data, check.tune))
+    if not pools:
+        raise BadOption("nothing to learn from: every data set of the recipe has weight 0")
+    _check_names([group.name for group in groups])
+    everything = [*(pool.data for pool in pools), *(group.data for group in groups)]
+    _check_alike(everything, recipe)
+    return Materials(tuple(pools), tuple(groups), everything[0].classes, everything[0].bands, tuple(notes))
 
 
-def read_pools(folder: Path, recipe: Recipe, places: Sequence[Place]) -> list[Pool]:
-    """What is learned, with its targets; takes minutes.
+def open_data(reader: str, folder: Path, options: dict[str, Any]) -> DataSet:
+    """Open one data set.
 
-    Args:
-        folder: holds ``urban_california`` and ``neon_yell``.
-        places: of the Californian tiles.
+    Raises:
+        BadOption: if no reader has that name, or it has no such option.
+        OvertraceError: what the reader raises.
     """
-    crowns = weak_crowns([read_tile(folder / "urban_california", place) for place in places])
-    parts = [neon.read_part(folder / "neon_yell", part) for part in neon.LEARNED]
-    return [Pool(crowns, recipe.urban_california), Pool(parts, recipe.neon)]
+    if reader not in READERS:
+        raise BadOption(f"no reader is called {reader}: use one of {', '.join(READERS)}")
+    known = [name for name in inspect.signature(READERS[reader]).parameters][1:]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise BadOption(f"reader {reader} has no option {unknown[0]}: wanted some of {', '.join(known)}")
+    needed = inspect.signature(READERS[reader]).parameters
+    missing = [name for name in known if needed[name].default is inspect.Parameter.empty and name not in options]
+    if missing:
+        raise BadOption(f"reader {reader} wants the option {missing[0]}: give it under options")
+    return READERS[reader](folder, **options)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadOption(f"two sets to validate on are called {twice[0]}: give each [[check]] a name of its own")
+
+
+def _check_alike(sets: Sequence[DataSet], recipe: Recipe) -> None:
+    first = sets[0]
+    wanted = "classes" if recipe.task == "classes" else "objects"
+    for data in sets:
+        if data.truth != wanted:
+            raise BadOption(f"{data.name} is labelled with {data.truth}: {recipe.network.kind} learns {wanted}")
+        if data.bands != first.bands:
+            raise BadOption(
+                f"{data.name} has the bands {', '.join(data.bands)}, {first.name} has {', '.join(first.bands)}: "
+                "one model sees the same bands everywhere"
+            )
+        if wanted == "classes" and data.classes != first.classes:
+            raise BadOption(f"{data.name} and {first.name} have different classes: one model has one list")

@@ -1,0 +1,142 @@
+"""The network of a recipe, and what it loses on a batch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from overtrace.errors import BadModel, BadOption
+from overtrace.learn.crops import Batch
+from overtrace.learn.losses import planes_loss
+from overtrace.learn.recipe import MaskRcnnNetwork, MiniNetwork, Recipe, SceneNetwork, TernausNetwork
+from overtrace.learn.scene_loss import scene_loss
+from overtrace.learn.together import everywhere
+from overtrace.networks.mask_rcnn import MaskRcnn, Settings, Target, load_detectron2, load_imagenet
+from overtrace.networks.mini import Mini
+from overtrace.networks.scene import Scene
+from overtrace.networks.ternausnet_v2 import TernausNetV2, load_ternausnet
+
+Losses = dict[str, torch.Tensor]
+
+
+def make_network(recipe: Recipe, bands: int, classes: int, folder: Path) -> nn.Module:
+    """The network of a recipe, before its first step; random weights come from the recipe's seed.
+
+    Args:
+        folder: of data, from which a checkpoint to start from is named.
+    Raises:
+        BadModel: if that does not fit.
+        BadOption: if the recipe asks for what the network does not have.
+    """
+    torch.manual_seed(recipe.seed)
+    choice = recipe.network
+    start = folder / choice.start if choice.start else None
+    if start is not None and not start.is_file():
+        raise BadModel(f"{start} does not exist: network.start names a checkpoint, from the folder of --data")
+    if isinstance(choice, MiniNetwork):
+        return load_own(Mini(choice.size, bands, len(choice.planes)), start)
+    if isinstance(choice, TernausNetwork):
+        if start is None or is_own(start):
+            return load_own(TernausNetV2(bands, abs_weight=choice.abs_weight), start)
+        return load_ternausnet(start, abs_weight=choice.abs_weight)
+    if isinstance(choice, SceneNetwork):
+        return load_own(Scene(classes, choice.size, pretrained=choice.pretrained), start)
+    network = MaskRcnn(_settings(choice, classes))
+    if start is None or is_own(start):
+        return load_own(network, start)
+    load = load_detectron2 if _is_detectron2(start) else load_imagenet
+    load(network, start)
+    return network
+
+
+def _settings(choice: MaskRcnnNetwork, classes: int) -> Settings:
+    try:
+        return Settings(**{"classes": classes, **choice.settings})
+    except TypeError as error:
+        raise BadOption(f"network.settings: {error}: see networks.mask_rcnn.Settings") from error
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What a file of weights holds.
+
+    Raises:
+        BadModel: if it cannot be read, or holds more than weights.
+    """
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and torch each raise their own
+        reason = str(error).splitlines()[0]
+        raise BadModel(f"{path} cannot be read as a checkpoint: {reason}") from error
+    if not isinstance(held, dict):
+        raise BadModel(f"{path} holds {type(held).__name__}: wanted a dictionary of weights")
+    return held
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is a checkpoint of a run of ours."""
+    return {"average", "recipe"} <= read_checkpoint(path).keys()
+
+
+def _is_detectron2(path: Path) -> bool:
+    held = read_checkpoint(path)
+    return any(key.startswith("backbone.") for key in held.get("model", held))
+
+
+def load_own(network: nn.Module, path: Path | None) -> nn.Module:
+    """A network with the averaged weights of a run of ours; as it is where there is no path.
+
+    Raises:
+        BadModel: if they are those of another network.
+    """
+    if path is None:
+        return network
+    held = read_checkpoint(path)
+    try:
+        network.load_state_dict(held["average"])
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BadModel(f"{path} does not fit the network of the recipe: {reason}") from error
+    return network
+
+
+def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
+    """What a network loses on a batch, by part; their sum is what it learns from."""
+    image = batch["image"].to(memory_format=torch.channels_last)
+    if recipe.task == "planes":
+        assert isinstance(recipe.network, MiniNetwork | TernausNetwork)
+        return {"planes": planes_loss(network(image), recipe.network.planes, batch["planes"], batch["known"])}
+    if recipe.task == "classes":
+        wrong, weight = scene_loss(network(image), batch["classes"])
+        return {"classes": everywhere(wrong) / everywhere(weight).clamp(min=1)}
+    targets = make_targets(batch["masks"], batch["kinds"], batch["ignore"])
+    losses: Losses = network.losses(image, targets)  # type: ignore[operator]
+    return losses
+
+
+def make_targets(
+    masks: Sequence[torch.Tensor], kinds: Sequence[torch.Tensor], ignore: torch.Tensor
+) -> list[Target]:
+    """The truth of a detector.
+
+    Args:
+        masks: for each image (n, H, W) uint8.
+        kinds: for each image (n,).
+        ignore: (N, H, W) bool.
+    """
+    return [
+        Target(boxes=enclose(mask), classes=kind, masks=mask, ignore=unknown)
+        for mask, kind, unknown in zip(masks, kinds, ignore, strict=True)
+    ]
+
+
+def enclose(masks: torch.Tensor) -> torch.Tensor:
+    """(n, 4) left, top, right, bottom of (n, H, W) masks, corner convention."""
+    if not len(masks):
+        return torch.zeros(0, 4, device=masks.device)
+    across, down = masks.any(1).int(), masks.any(2).int()
+    left, top = across.argmax(1), down.argmax(1)
+    right = masks.shape[2] - across.flip(1).argmax(1)
+    bottom = masks.shape[1] - down.flip(1).argmax(1)
+    return torch.stack([left, top, right, bottom], 1).float()

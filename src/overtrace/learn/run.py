@@ -1,0 +1,280 @@
+"""A run from end to end: open the data, fit, export, choose thresholds, measure, write the cards."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from numpy.typing import NDArray
+from torch import nn
+
+from overtrace.errors import BadOption
+from overtrace.learn.agreement import compare
+from overtrace.learn.cards import draft, makes_int8, note_score
+from overtrace.learn.crops import Crops
+from overtrace.learn.export import export_network, quantise_file
+from overtrace.learn.fit import CHECKPOINT, fit, kept_step
+from overtrace.learn.log import Log
+from overtrace.learn.networks import make_network
+from overtrace.learn.recipe import Augment, Recipe, read_recipe
+from overtrace.learn.sources import Group, Materials, open_materials
+from overtrace.learn.tune import tune
+from overtrace.learn.validate import Held, draw_sheet, hold, validate
+from overtrace.learn.wrap import wrap
+from overtrace.models.card import Card, Score, write_card
+from overtrace.models.runtime import load_network
+
+CALIBRATION_WINDOWS = 96
+AGREEMENT_WINDOWS = 16
+SAY_EVERY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a network is trained on."""
+
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = 1
+    """Processes on each node."""
+    nodes: int = 1
+    loaders: int = 0
+    """Processes beside each that draw crops."""
+    threads: int = 0
+    """That compute in each process; 0: as torch has it."""
+
+
+class Progress(Protocol):
+    """Told from one thread, in order."""
+
+    def begin(self, task: str, steps: int, done: int) -> None:
+        """The training begins, or goes on."""
+        ...
+
+    def advance(self, text: str) -> None:
+        """One more step is taken."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Something has happened."""
+        ...
+
+
+def run(
+    recipe_path: Path, folder: Path, out: Path, machine: Machine, *, resume: bool, progress: Progress
+) -> dict[str, object] | None:
+    """All stages of a recipe.
+
+    Args:
+        folder: that the recipe's data is in.
+        out: the folder of the run: checkpoint, logs, pictures, model files.
+    Returns:
+        The summary: name, steps, scores by set, files; None in all but the first of several processes.
+    Raises:
+        OvertraceError: for whatever the user can put right.
+    """
+    recipe = read_recipe(recipe_path)
+    _open(out, recipe_path, resume)
+    if machine.threads:
+        torch.set_num_threads(machine.threads)
+    fabric = open_fabric(recipe, machine)
+    materials = open_materials(recipe, folder, out / "cache")
+    crops = Crops(recipe, materials.pools)
+    network = make_network(recipe, len(materials.bands), len(materials.classes), folder)
+    if not fabric.is_global_zero:
+        fit(recipe, network, crops, out, fabric, Watch(), machine.loaders)
+        return None
+    for note in materials.notes:
+        progress.say(note)
+    card = draft(recipe, materials.classes, materials.bands, "fp32", recipe_path)
+    held = [hold(group, out / "validation", recipe.validation.most) for group in materials.groups]
+    log = Log(out, kept_step(out))
+    try:
+        watch = FirstWatch(recipe, card, held, out, log, progress)
+        average = fit(recipe, network, crops, out, fabric, watch, machine.loaders)
+        return finish(recipe, recipe_path, materials, crops, average, out, log, progress)
+    finally:
+        log.close()
+
+
+def _open(out: Path, recipe: Path, resume: bool) -> None:
+    """Make the folder of a run, with a copy of its recipe."""
+    if (out / CHECKPOINT).exists() and not resume:
+        raise BadOption(f"{out} holds a run: go on with it with --resume, or choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / "recipe.toml").exists() or not (out / "recipe.toml").samefile(recipe):
+        shutil.copyfile(recipe, out / "recipe.toml")
+
+
+def open_fabric(recipe: Recipe, machine: Machine) -> Fabric:
+    """The processes that train together, started.
+
+    Raises:
+        BadOption: if this machine does not have what is asked for.
+    """
+    if machine.accelerator == "cuda" and not torch.cuda.is_available():
+        raise BadOption("--accelerator cuda: this machine has no GPU that torch can use: leave it out, or use cpu")
+    on_gpu = machine.accelerator != "cpu" and torch.cuda.is_available()
+    # A detector leaves the mask head alone on a batch without objects.
+    strategy = DDPStrategy(find_unused_parameters=recipe.task == "detections")
+    fabric = Fabric(
+        accelerator="cuda" if on_gpu else "cpu",
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        strategy=strategy if machine.devices * machine.nodes > 1 else "auto",
+        precision=_choose_precision(recipe, on_gpu),
+    )
+    fabric.launch()
+    return fabric
+
+
+def _choose_precision(recipe: Recipe, on_gpu: bool) -> Literal["32-true", "bf16-mixed"]:
+    """bf16 pays on GPUs that have it; most CPUs only emulate it, 2 to 3 times slower than fp32."""
+    asked = recipe.fit.precision
+    pays = on_gpu and torch.cuda.is_bf16_supported()
+    return "bf16-mixed" if asked == "bf16" or (asked == "auto" and pays) else "32-true"
+
+
+class Watch:
+    """Looks on and does nothing."""
+
+    def stepped(self, step: int, losses: dict[str, float], learning_rate: float) -> None:
+        """Nothing."""
+
+    def check(self, step: int, average: nn.Module) -> None:
+        """Nothing."""
+
+    def begin(self, done: int) -> None:
+        """Nothing."""
+
+
+class FirstWatch:
+    """Writes the log and validates on the way."""
+
+    def __init__(
+        self, recipe: Recipe, card: Card, held: Sequence[Held], out: Path, log: Log, progress: Progress
+    ) -> None:
+        self._recipe, self._card, self._held = recipe, card, held
+        self._out, self._log, self._progress = out, log, progress
+        self._recent: list[float] = []
+
+    def begin(self, done: int) -> None:
+        """Training begins after this step."""
+        self._progress.begin(self._recipe.name, self._recipe.fit.last_step, done)
+
+    def stepped(self, step: int, losses: dict[str, float], learning_rate: float) -> None:
+        """Write the losses down."""
+        self._log.put_losses(step, losses, learning_rate)
+        self._recent = [*self._recent, sum(losses.values())][-SAY_EVERY:]
+        text = f"loss {np.mean(self._recent):.4f}"
+        self._progress.advance(text)
+        if step % SAY_EVERY == 0:
+            self._progress.say(f"step {step} of {self._recipe.fit.last_step}, {text}")
+
+    def check(self, step: int, average: nn.Module) -> None:
+        """Validate, every so many steps."""
+        if step % self._recipe.validation.every and step != self._recipe.fit.last_step:
+            return
+        network = wrap(average, self._card)
+        for held in self._held:
+            score = validate(network, held)
+            sheet = draw_sheet(network, held, self._out / "pictures" / f"{held.group.name}-{step}.png")
+            self._log.put_score(step, held.group.name, held.group.challenge, score)
+            self._log.put_picture(step, held.group.name, sheet)
+            self._progress.say(f"step {step}: {held.group.challenge} {score:.4f} on {held.group.name}")
+
+
+def finish(
+    recipe: Recipe,
+    recipe_path: Path,
+    materials: Materials,
+    crops: Crops,
+    average: nn.Module,
+    out: Path,
+    log: Log,
+    progress: Progress,
+) -> dict[str, object]:
+    """Export a trained network, choose its thresholds, measure it, and write the model files; the summary."""
+    windows = draw_windows(recipe, crops, CALIBRATION_WINDOWS)
+    held = [hold(group, out / "held-out", None) for group in materials.groups]
+    card = draft(recipe, materials.classes, materials.bands, "fp32", recipe_path)
+    fp32, int8 = out / f"{card.name}.onnx", out / f"{recipe.name}.onnx"
+    bare = out / "bare.onnx"
+    export_network(average, card, bare)
+    made = [(card, bare, fp32)]
+    if makes_int8(recipe):
+        bare_int8 = out / "bare-int8.onnx"
+        quantise_file(bare, [window[None] for window in windows], bare_int8)
+        made.append((draft(recipe, materials.classes, materials.bands, "int8", recipe_path), bare_int8, int8))
+    before, decode = wrap(average, card), card.decode
+    scores: dict[str, float] = {}
+    for draft_card, source, path in made:
+        write_card(source, draft_card.model_copy(update={"decode": decode}), path)
+        network = load_network(path)
+        agreement = compare(before, network, windows[:AGREEMENT_WINDOWS])
+        before = network
+        tuning = [one for one in held if is_tuned(recipe, one.group)]
+        if tuning:
+            decode = tune(network, tuning, progress.say)
+        tuned = draft_card.model_copy(update={"decode": decode})
+        write_card(source, tuned, path)
+        measured = _measure(path, held, progress)
+        scores |= {f"{tuned.name}: {group.challenge} on {group.name}": score for group, score in measured}
+        figures = _score_rows(recipe, recipe_path, measured, agreement, "torch" if path == fp32 else "fp32", crops)
+        write_card(source, tuned.model_copy(update={"scores": figures}), path)
+    for _, source, _ in made:
+        source.unlink()
+    files = [str(path) for _, _, path in made]
+    return {"name": recipe.name, "steps": recipe.fit.last_step, "scores": scores, "files": files}
+
+
+def is_tuned(recipe: Recipe, group: Group) -> bool:
+    """Whether there are thresholds to choose, and on this set."""
+    return group.tune and recipe.validation.tune and recipe.task == "planes" and recipe.card.decode_rule == "growth"
+
+
+def draw_windows(recipe: Recipe, crops: Crops, count: int) -> list[NDArray[np.float32]]:
+    """Windows of what was learned, as large as the model file sees them, in the light that they were taken in."""
+    fit_of_window = recipe.fit.model_copy(update={"crop_px": recipe.card.window})
+    plain = recipe.model_copy(update={"fit": fit_of_window, "augment": Augment(turn=False, light=0)})
+    windows = Crops(plain, crops.pools)
+    return [windows[number]["image"].numpy() for number in range(count)]
+
+
+def _measure(path: Path, held: Sequence[Held], progress: Progress) -> list[tuple[Group, float]]:
+    network = load_network(path)
+    measured = []
+    for one in held:
+        score = validate(network, one)
+        progress.say(f"{path.stem}: {one.group.challenge} {score:.4f} on {one.group.name}")
+        measured.append((one.group, score))
+    return measured
+
+
+def _score_rows(
+    recipe: Recipe,
+    recipe_path: Path,
+    measured: Sequence[tuple[Group, float]],
+    agreement: dict[str, float],
+    other: str,
+    crops: Crops,
+) -> tuple[Score, ...]:
+    by = recipe_path.as_posix()
+    names = ", ".join(sorted({pool.data.name for pool in crops.pools}))
+    tiles = f"{AGREEMENT_WINDOWS} windows of {names}"
+    return (
+        *(
+            note_score(group.challenge, score, _describe(recipe, group), by)
+            for group, score in measured
+        ),
+        *(note_score(f"against {other}: {name}", value, tiles, by) for name, value in agreement.items()),
+    )
+
+
+def _describe(recipe: Recipe, group: Group) -> str:
+    chosen = ", thresholds chosen on them" if is_tuned(recipe, group) else ""
+    return f"{group.name}: {len(group.data)} images{chosen}"

@@ -1,0 +1,53 @@
+"""What processes that train one network must share: sums, and the statistics of normalisation.
+
+With both, a batch that is divided among processes gives the gradient that it gives in one.
+"""
+
+import torch
+from torch import distributed, nn
+from torch.distributed.nn.functional import all_reduce
+
+
+def count_processes() -> int:
+    """How many train together."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def everywhere(value: torch.Tensor) -> torch.Tensor:
+    """The sum of a value over all processes; gradients flow back to each."""
+    if count_processes() == 1:
+        return value
+    total: torch.Tensor = all_reduce(value)
+    return total
+
+
+class JoinedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation by the mean and variance over the batches of all processes, on CPUs too."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) normalised by channel."""
+        if not self.training:
+            return super().forward(input)
+        count = everywhere(torch.tensor(float(input.numel() // input.shape[1]), device=input.device))
+        mean = everywhere(input.sum((0, 2, 3))) / count
+        variance = everywhere((input - mean[:, None, None]).square().sum((0, 2, 3))) / count
+        with torch.no_grad():
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.num_batches_tracked is not None
+            assert self.momentum is not None
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return input * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+
+
+def join_statistics(network: nn.Module) -> None:
+    """Let every batch normalisation of a network look at the batches of all processes; the weights stay."""
+    for parent in network.modules():
+        for name, child in parent.named_children():
+            if type(child) is nn.BatchNorm2d:
+                joined = JoinedBatchNorm2d(child.num_features, child.eps, child.momentum)
+                joined.load_state_dict(child.state_dict())
+                setattr(parent, name, joined)

@@ -1,0 +1,100 @@
+"""How good a network is on what it does not learn: answers in the contests' own formats, scored by their own rules.
+
+The files stay in the folder of the run, so that ``overtrace score`` can be asked again by hand.
+"""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overtrace.challenges.answer import SCENES, answer
+from overtrace.challenges.found import Found, find_objects
+from overtrace.challenges.protocols import score_files
+from overtrace.challenges.truth import HeldOut, write_truth
+from overtrace.data.labelled import Objects
+from overtrace.data.split import subset
+from overtrace.decode.parameters import Parameters
+from overtrace.learn.pictures import Picture, save_sheet, show_classes, show_objects, to_picture
+from overtrace.learn.sources import Group
+from overtrace.models.card import Card
+from overtrace.models.classes import predict_classes
+from overtrace.models.runtime import Network
+from overtrace.models.view import view_image
+from overtrace.raster.source import open_raster
+
+PICTURES = 4
+"""Tiles that are shown of each set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A set that is validated on, as files."""
+
+    group: Group
+    folder: Path
+    files: HeldOut
+
+
+def hold(group: Group, folder: Path, most: int | None) -> Held:
+    """Write a set, or its first images, as a contest would publish it; in the place of an older one."""
+    data = group.data if most is None else subset(group.data, range(min(most, len(group.data))))
+    place = folder / group.name
+    shutil.rmtree(place, ignore_errors=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return Held(replace(group, data=data), place, write_truth(group.challenge, data, place))
+
+
+def validate(network: Network, held: Held, parameters: Parameters | None = None) -> float:
+    """The score of a network on a set.
+
+    Args:
+        parameters: of decoding planes; those of the card unless told.
+    """
+    scenes = held.group.challenge in SCENES
+    suffix = {"itc": ".json"}.get(held.group.challenge, ".csv")
+    out = held.folder.with_name(f"{held.folder.name}-answer{'' if scenes else suffix}")
+    files = held.files
+    answer(
+        held.group.challenge,
+        network,
+        [files.images],
+        out,
+        ids=files.ids,
+        bands=files.bands,
+        pixel_size_m=files.pixel_size_m,
+        parameters=parameters,
+    )
+    return score_files(held.group.challenge, files.ask(out)).score
+
+
+def draw_sheet(network: Network, held: Held, path: Path) -> Picture:
+    """Pictures of the first tiles of a set, written to a file."""
+    return save_sheet([_draw(network, held, i) for i in range(min(PICTURES, len(held.group.data)))], path)
+
+
+def _draw(network: Network, held: Held, number: int) -> Picture:
+    labelled = held.group.data.read(number)
+    files = held.files
+    image = sorted(files.images.iterdir())[number]
+    view = view_image(open_raster(image, bands=files.bands, pixel_size_m=files.pixel_size_m), network.card)
+    picture = to_picture(labelled.image)
+    if not isinstance(labelled, Objects):
+        return show_classes(picture, labelled.classes, predict_classes(view, network))
+    return show_objects(picture, labelled.labels, _to_labels(find_objects(view, network, parameters_of(network.card))))
+
+
+def parameters_of(card: Card) -> Parameters:
+    """How planes are decoded, as a card says."""
+    return Parameters(**card.decode.model_dump())
+
+
+def _to_labels(found: Found) -> NDArray[np.int32]:
+    """(H, W), where objects overlap the surer one on top."""
+    labels = np.zeros((found.height, found.width), np.int32)
+    for i in np.argsort(found.scores, kind="stable"):
+        mask, row, col = found.parts[i]
+        labels[row : row + mask.shape[0], col : col + mask.shape[1]][mask] = i + 1
+    return labels
