@@ -20,7 +20,7 @@ from torch.nn import functional
 from overtrace.errors import BadModel, BadOption
 from overtrace.learn.export import OPSET
 from overtrace.models.card import Card, write_card
-from overtrace.models.description import STRIDE, make_card
+from overtrace.models.description import make_card
 
 HUB = "hub:"
 Task = Literal["classes", "detections"]
@@ -28,7 +28,7 @@ OUTPUTS = {"classes": ["classes"], "detections": ["boxes", "scores", "classes", 
 
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 MASK_CELLS = 56
-WINDOW = 512
+WINDOW, STRIDE = 512, 32
 # Attention to where a mask is above its threshold may jump by a rounding error: few values differ, not their mean.
 ALLOWED_DIFFERENCE = 1e-3
 
@@ -257,6 +257,8 @@ def _card(source: str, config: Any, entries: Mapping[str, Any]) -> Card:
         raise BadOption(f"window is {card.window}: this model sees {fixed} pixels, no more and no less")
     if card.window % STRIDE:
         raise BadOption(f"window is {card.window}: wanted a multiple of {STRIDE}")
+    if card.task == "classes" and config.model_type != "segformer":
+        card = card.model_copy(update={"stride": card.window})
     channels = config.backbone_config.num_channels if config.model_type == "mask2former" else config.num_channels
     if len(card.bands) != channels:
         raise BadOption(f"bands are {', '.join(card.bands)}: this model takes {channels}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from overtrace.errors import BadModel, BadOption
 from overtrace.models.card import Card, write_card
-from overtrace.models.description import STRIDE, Description, Input, Layout
+from overtrace.models.description import Description, Input, Layout
 from overtrace.models.metadata import read_metadata
 from overtrace.models.wrapping import OLDEST_OPSET, Port, Steps, append, free_names, own, prepend
 
@@ -37,8 +37,9 @@ def adapt_onnx(source: Path, description: Description, target: Path) -> Card:
     card = description.card
     model = _wrap_input(source, free_names(_load(source)), description)
     model = _wrap_output(source, model, description, _run(source, model, card, card.window))
-    is_free = not model.graph.input[0].type.tensor_type.shape.dim[3].dim_value
-    width = card.window - STRIDE if is_free and card.window > STRIDE else card.window
+    if card.task == "classes" and model.graph.input[0].type.tensor_type.shape.dim[3].dim_value:
+        card = card.model_copy(update={"stride": card.window})
+    width = card.window - card.stride if card.task == "classes" and card.window > card.stride else card.window
     _check_answers(source, card, _run(source, model, card, width))
     bare = target.with_name(f".{target.name}.bare")
     try:

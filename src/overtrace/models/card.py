@@ -77,6 +77,8 @@ class Card(Frozen):
     """Images are resampled until their short side has this many pixels, for photos; None: they are not."""
     window: int = Field(gt=0)
     """Side of the square input, in pixels; *classes* models see an image that fits into it whole."""
+    stride: int = Field(default=32, gt=0)
+    """*Classes* models take images whose sides are multiples of this; the window itself, if they take one size alone."""
     margin: int = Field(ge=0)
     """Pixels at each side of the window for which it does not answer."""
     planes: tuple[str, ...] = ()
@@ -102,6 +104,8 @@ class Card(Frozen):
             raise ValueError(f"pixel_size_m is {finest} to {coarsest}: wanted the finest, then the coarsest")
         if self.window <= 2 * self.margin:
             raise ValueError(f"a margin of {self.margin} leaves nothing of a window of {self.window}")
+        if self.task == "classes" and self.window % self.stride:
+            raise ValueError(f"window is {self.window}: wanted a multiple of the stride, {self.stride}")
         if self.task == "planes" and ("interior" not in self.planes or not set(self.planes) <= set(PLANES)):
             raise ValueError(f"planes are {', '.join(self.planes)}: wanted interior, and perhaps touch and distance")
         if self.short_side_px is not None and self.pixel_size_m is not None:

@@ -32,8 +32,6 @@ Layout = Literal["nchw", "nhwc"]
 PlaneName = Literal["interior", "touch", "distance"]
 Told = TypeVar("Told", bound=BaseModel)
 
-STRIDE = 32
-"""Height and width of the image of a classes model are multiples of it."""
 DEFAULTS: Mapping[str, Any] = {
     "version": "1",
     "bands": ("red", "green", "blue"),
@@ -137,10 +135,6 @@ def _contradictions(card: Card, given: Input, answer: Output) -> list[tuple[bool
         ),
         (len(given.mean) not in (1, bands), f"mean has {len(given.mean)} values for {bands} bands"),
         (len(given.std) not in (1, bands), f"std has {len(given.std)} values for {bands} bands"),
-        (
-            card.task == "classes" and card.window % STRIDE > 0,
-            f"window is {card.window}: wanted a multiple of {STRIDE}",
-        ),
         (
             card.task == "detections" and answer.activation == "softmax",
             "each mask of a detection stands alone: wanted activation sigmoid or none",

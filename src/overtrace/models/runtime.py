@@ -112,7 +112,7 @@ def _load_openvino(path: str, card: Card, workers: int) -> Network:
         outputs = {_openvino_name(port): _openvino_shape(port) for port in model.outputs}
         _check_graph(path, card, inputs, outputs)
         order = _order(card, list(outputs))
-        sides = [-1, -1] if card.task == "classes" else [card.window, card.window]
+        sides = [-1, -1] if _is_free(card) else [card.window, card.window]
         model.reshape([1, len(card.bands), *sides])
         compiled = openvino.Core().compile_model(model, "CPU", settings)
     except RuntimeError as error:
@@ -178,10 +178,11 @@ def _openvino_name(port: Any) -> str:
 
 def _check_graph(path: str, card: Card, inputs: list[Shape], outputs: dict[str, Shape]) -> None:
     """BadModel where the network is not the one that its card describes."""
-    side = None if card.task == "classes" else card.window
+    side = None if _is_free(card) else card.window
     _check_shapes(path, "input", inputs, (1, len(card.bands), side, side))
     if card.task != "detections":
-        _check_shapes(path, "output", list(outputs.values()), (1, card.channels, side, side))
+        sides = (None, None) if card.task == "classes" else (side, side)
+        _check_shapes(path, "output", list(outputs.values()), (1, card.channels, *sides))
     elif set(outputs) != set(OUTPUTS["detections"]):
         raise BadModel(
             f"{path} does not match its card: outputs are {', '.join(outputs)}, "
@@ -197,6 +198,11 @@ def _check_shapes(path: str, what: str, shapes: list[Shape], wanted: Shape) -> N
         raise BadModel(
             f"{path} does not match its card: {what} is {' and '.join(map(_show, shapes))}, wanted {_show(wanted)}"
         )
+
+
+def _is_free(card: Card) -> bool:
+    """Whether the network takes images of several sizes."""
+    return card.task == "classes" and card.stride < card.window
 
 
 def _order(card: Card, names: list[str]) -> list[int]:

@@ -5,10 +5,6 @@ from overtrace.raster.lattice import Lattice
 from overtrace.raster.source import Raster
 from overtrace.raster.view import View, open_view
 
-STRIDE = 32
-"""*Classes* models take images whose sides are multiples of this."""
-
-
 def view_image(raster: Raster, card: Card) -> View:
     """Fit an image to a model.
 
@@ -27,5 +23,5 @@ def view_image(raster: Raster, card: Card) -> View:
 
 def lay_windows(card: Card) -> Lattice:
     """The windows of a model; *detections* and *classes* models see an image that fits into one window at once."""
-    fit = {"planes": 0, "detections": card.window, "classes": STRIDE}[card.task]
+    fit = {"planes": 0, "detections": card.window, "classes": card.stride}[card.task]
     return Lattice(card.window, card.margin, fit)
