@@ -47,6 +47,8 @@ class DataSet:
     annotations: Annotations
     files: tuple[str, ...] = ()
     """(i,) names of the files of the images; empty where one is not told."""
+    category_names: tuple[str, ...] = ()
+    """(k,) the id where no name is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,9 @@ def read_data_set(text: Text, name: str, shown: str, wanted: int = OBJECT) -> Da
     if heights.min() < 1 or widths.min() < 1 or max(heights.max(), widths.max()) > LARGEST_SIDE:
         raise BadAnswer(f"{shown} has an image without a size, or larger than {LARGEST_SIDE:,} pixels on a side")
     files = tuple(str(members["images"][i].get("file_name", "")) for i in order.tolist())
-    found = DataSet(name, ids, heights, widths, np.unique(categories[:, 0]), annotations, files)
+    kinds, first = np.unique(categories[:, 0], return_index=True)
+    told_names = [members["categories"][i].get("name", members["categories"][i]["id"]) for i in first.tolist()]
+    found = DataSet(name, ids, heights, widths, kinds, annotations, files, tuple(map(str, told_names)))
     faults = find_row_faults(annotations, know([found]), shown, wanted, told)
     if faults:
         raise refuse(faults)
