@@ -29,6 +29,7 @@ The contest:
     https://www2.isprs.org/commissions/comm1/wg8/itc-segmentation/
 """
 
+import mmap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def open_itc(folder: Path, *, pixel_size_m: float | None = None, ids: Path | Non
     Raises:
         BadData: as for ``open_coco``; or if the folder holds no COCO file, or several.
     """
-    found = [path for path in list_files(folder, (".json",), deep=True) if b'"annotations"' in _load(path).tobytes()]
+    found = [path for path in list_files(folder, (".json",), deep=True) if _has_annotations(path)]
     if len(found) != 1:
         what = f"{len(found)} COCO files ({tell_few([path.name for path in found])})" if found else "no COCO file"
         raise BadData(f"{folder} holds {what}: wanted one, with images, categories and annotations")
@@ -144,6 +145,17 @@ def _load(path: Path) -> Text:
         return load_text(path)
     except OSError as error:
         raise BadData(f"{path} cannot be read: {error.strerror}: check the path") from error
+
+
+def _has_annotations(path: Path) -> bool:
+    """Whether a file may be a COCO data set, rather than a list of images."""
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            return text.find(b'"annotations"') >= 0
+    except ValueError:  # an empty file cannot be mapped
+        return False
+    except OSError as error:
+        raise BadData(f"{path} cannot be read: {error.strerror}: check the file") from error
 
 
 def _choose(

@@ -21,6 +21,7 @@ def peakedness(labels: Labels, centres: NDArray[np.float64]) -> NDArray[np.uint8
     Returns:
         (H, W) uint8, 0 outside crowns.
     """
+    assert labels.max(initial=0) <= len(centres)
     peaks: NDArray[np.uint8] = _rise(labels, _square_depths(labels), np.asarray(centres, np.float64))
     return peaks
 

@@ -4,8 +4,9 @@ Coverage: 1,372 tiles of 256x256 pixels at 0.6 m, NAIP 2016, 2018 and 2020; red,
 Truth: ``points/NAME.csv`` with x and y in pixels, one row a tree, no file where no tree stands.
 Layout: ``rgb/NAME.jpg``, ``nir/NAME.jpg``, ``points/NAME.csv``; names are city, year and number, ``chico_2018_0``.
 Splits: ``splits.json``, lists ``train`` (1,269) and ``val`` (103), each tile with its place; and by name alone, out of
-these, the official lists of Southern California in 2020, ``train_socal`` (383) and ``val_socal`` (43). 96 of the 98 places of ``val`` were also flown in
-other years that stand in ``train``: ``elsewhere`` leaves those out, so that no place is both learned and measured.
+these, the official lists of Southern California in 2020, ``train_socal`` (383) and ``val_socal`` (43).
+96 of the 98 places of ``val`` were also flown in other years that stand in ``train``: ``elsewhere`` leaves those out,
+so that no place is both learned and measured.
 Licence: CC BY 4.0. Source: Ventura et al., Individual tree detection in large-scale urban environments using
 high-resolution multispectral imagery, 2024, https://github.com/jonathanventura/urban-tree-detection-data
 """
