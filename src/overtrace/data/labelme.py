@@ -141,10 +141,9 @@ class _Reader:
 
 
 def _lie_within(shapes: Sequence[_Shape], size: tuple[int, int]) -> bool:
-    left, top, right, bottom = shapely.total_bounds([shape.polygon for shape in shapes])
     height, width = size
-    # Of no shapes, nothing is a number, and nothing lies outside.
-    return not (left < -SLACK_PX or top < -SLACK_PX or right > width + SLACK_PX or bottom > height + SLACK_PX)
+    frame = shapely.box(-SLACK_PX, -SLACK_PX, width + SLACK_PX, height + SLACK_PX)
+    return all(frame.covers(shape.polygon) for shape in shapes)
 
 
 def _unite(shapes: Sequence[_Shape], classes: Sequence[str]) -> tuple[list[shapely.Geometry], NDArray[np.int64]]:

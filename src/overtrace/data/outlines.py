@@ -59,7 +59,7 @@ class Outlines:
         Args:
             transform: from pixels to units of the CRS.
         """
-        x, y = np.array([transform * corner for corner in ((0, 0), (width, 0), (0, height), (width, height))]).T
+        x, y = place(transform, np.array([(0, 0), (width, 0), (0, height), (width, height)], np.float64)).T
         left, bottom, right, top = self.bounds.T
         meets = (left < x.max()) & (right > x.min()) & (bottom < y.max()) & (top > y.min())
         return np.flatnonzero(meets)
@@ -67,14 +67,16 @@ class Outlines:
     def draw(self, transform: Affine, height: int, width: int) -> tuple[Labels, int]:
         """(height, width) labels from 1, and how many there may be; some may have no pixel."""
         numbers = self.within(transform, height, width)
-        a, b, c, d, e, f = tuple(~transform)[:6]
-
-        def place(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-            x, y = corners.T
-            return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
-
-        polygons = shapely.transform(self.polygons[numbers], place)
+        to_pixels = ~transform
+        polygons = shapely.transform(self.polygons[numbers], lambda corners: place(to_pixels, corners))
         return draw_polygons(list(polygons), height, width), len(numbers)
+
+
+def place(transform: Affine, corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 2) x and y moved by a transform."""
+    a, b, c, d, e, f = tuple(transform)[:6]
+    x, y = corners.T
+    return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
 
 
 def read_outlines(path: Path) -> Outlines:

@@ -32,7 +32,7 @@ from scipy.sparse.csgraph import connected_components
 from overtrace.data.drawing import make_objects
 from overtrace.data.files import digest, tell_few
 from overtrace.data.labelled import DataSet, Image, Objects
-from overtrace.data.outlines import Outlines, read_outlines
+from overtrace.data.outlines import Outlines, place, read_outlines
 from overtrace.errors import BadData, BadImage
 from overtrace.raster.grid import Box
 from overtrace.raster.source import Raster, find_images, open_raster
@@ -133,7 +133,8 @@ class _Reader:
     def place(self, i: int) -> Affine:
         """From pixels of a tile to the ground."""
         box = self.tiles[i].box
-        return self.rasters[self.tiles[i].image].grid.transform * Affine.translation(box.col, box.row)
+        a, b, c, d, e, f = tuple(self.rasters[self.tiles[i].image].grid.transform)[:6]
+        return Affine(a, b, a * box.col + b * box.row + c, d, e, d * box.col + e * box.row + f)
 
     def holds_any(self, i: int) -> bool:
         """Whether the box of a polygon meets that of a tile."""
@@ -190,11 +191,11 @@ def _find_grounds(reader: _Reader) -> tuple[str, ...]:
 
 def _outline(reader: _Reader, i: int) -> shapely.Geometry:
     """Of a tile, in degrees."""
-    box, place = reader.tiles[i].box, reader.place(i)
-    corners = [place * corner for corner in ((0, 0), (box.width, 0), (box.width, box.height), (0, box.height))]
+    box = reader.tiles[i].box
+    corners = np.array([(0, 0), (box.width, 0), (box.width, box.height), (0, box.height)], np.float64)
     crs = ProjCRS.from_wkt(reader.outlines[reader.tiles[i].image].crs)
     to_degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    return shapely.Polygon(np.stack(to_degrees.transform(*np.array(corners).T), axis=1))
+    return shapely.Polygon(np.stack(to_degrees.transform(*place(reader.place(i), corners).T), axis=1))
 
 
 def _find_parts(path: Path) -> list[Path]:
