@@ -220,6 +220,12 @@ def test_rows_that_do_not_fit_fail_when_the_set_is_opened(tmp_path, changes, sai
         open_itc(tmp_path)
 
 
+def test_of_several_faults_the_first_is_told(tmp_path):
+    write_coco(tmp_path, {1: "a.png"}, [annotation(1, 4), annotation(2, 5)])
+    with pytest.raises(BadData, match=r"/0/image_id: no image has the id 4: use those of the data set \(and 1 more\)$"):
+        open_itc(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("segmentation", "said"),
     [

@@ -91,7 +91,7 @@ def open_coco(
     Raises:
         BadData: if the JSON is not in order, no image of it is there, or the list names others.
     """
-    return _open(folder, annotations, ids, pixel_size_m, name or folder.name, strict=True)
+    return _open(folder, annotations, ids, pixel_size_m, name or folder.absolute().name, strict=True)
 
 
 def open_itc(folder: Path, *, pixel_size_m: float | None = None, ids: Path | None = None) -> DataSet:
@@ -108,7 +108,7 @@ def open_itc(folder: Path, *, pixel_size_m: float | None = None, ids: Path | Non
     if len(found) != 1:
         what = f"{len(found)} COCO files ({tell_few([path.name for path in found])})" if found else "no COCO file"
         raise BadData(f"{folder} holds {what}: wanted one, with images, categories and annotations")
-    return _open(folder, found[0], ids, pixel_size_m, folder.name, strict=False)
+    return _open(folder, found[0], ids, pixel_size_m, folder.absolute().name, strict=False)
 
 
 def _open(
@@ -119,6 +119,7 @@ def _open(
         coco = coco_files.read_data_set(text, name, str(annotations), WANTED)
         listed = None if ids is None else read_image_list(ids)
     except BadAnswer as error:
+        # The check is of answers, not of data.
         raise BadData(str(error).replace(": overtrace check lists them", "")) from error
     if not all(coco.files):
         raise BadData(f"{annotations} has images without a file_name: each needs the name of its file")

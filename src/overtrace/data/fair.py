@@ -89,7 +89,7 @@ def open_fair(folder: Path, *, zooms: Sequence[int] | None = None) -> DataSet:
         )
     files = tuple(tiles[tile] for tile in chosen)
     return DataSet(
-        name=folder.name,
+        name=folder.absolute().name,
         truth="objects",
         classes=("building",),
         bands=("red", "green", "blue"),

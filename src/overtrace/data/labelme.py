@@ -81,7 +81,7 @@ def open_labelme(
     files = [pictures[page.image] for page in paired]
     options = {"reader": "labelme", "classes": chosen, "pixel_size_m": pixel_size_m}
     return DataSet(
-        name=folder.name,
+        name=folder.absolute().name,
         truth="objects",
         classes=chosen,
         bands=("red", "green", "blue"),

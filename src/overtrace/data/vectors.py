@@ -83,7 +83,7 @@ def open_vectors(images: Path, polygons: Path, *, pixel_size_m: float | None = N
     note = f"{len(empty):,} of {len(tiles):,} tiles have no object: {tell_few([names[i] for i in empty])}"
     options = {"reader": "vectors", "pixel_size_m": pixel_size_m, "tile_px": tile_px}
     return DataSet(
-        name=images.stem,
+        name=images.absolute().stem,
         truth="objects",
         classes=("object",),
         bands=reader.bands,
