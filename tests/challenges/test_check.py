@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from overtrace.challenges.challenge import Question
-from overtrace.challenges.faults import MOST_FAULTS
 from overtrace.challenges.inspection import Claim
 from overtrace.challenges.protocols import check_files, score_files
 from overtrace.errors import BadAnswer, BadOption
+from overtrace.formats.faults import MOST_FAULTS
 from tests.support.answers import (
     ANSWERS,
     COMPRESSED,

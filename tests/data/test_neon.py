@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from overtrace.data import neon
-from overtrace.data.neon import Part, ellipses, read_boxes, read_part
+from overtrace.data.neon import SMALL, Part, ellipses, open_neon, read_boxes, read_part
+from overtrace.errors import BadData
 from tests.support.labelled import write_voc
 
 
@@ -33,10 +34,10 @@ def test_a_box_may_overhang_the_image():
 
 def test_a_part_is_the_same_cut_from_the_whole(tmp_path):
     boxes = [(5, 5, 25, 30), (20, 20, 45, 44), (50, 10, 60, 22)]
-    write_voc(tmp_path, neon.SMALL, (60, 80), boxes)
-    np.testing.assert_array_equal(read_boxes(tmp_path / f"{neon.SMALL}.xml"), boxes)
-    whole = read_part(tmp_path, Part(neon.SMALL, (0, 60), (0, 80)))
-    part = read_part(tmp_path, Part(neon.SMALL, (12, 50), (10, 70)))
+    write_voc(tmp_path, SMALL, (60, 80), boxes)
+    np.testing.assert_array_equal(read_boxes(tmp_path / f"{SMALL}.xml"), boxes)
+    whole = read_part(tmp_path, Part(SMALL, (0, 60), (0, 80)))
+    part = read_part(tmp_path, Part(SMALL, (12, 50), (10, 70)))
     for plane in ("image", "labels", "peaks", "ignore"):
         np.testing.assert_array_equal(getattr(part, plane), getattr(whole, plane)[12:50, 10:70])
     np.testing.assert_array_equal(part.boxes, whole.boxes - [10, 12, 10, 12])
@@ -54,3 +55,24 @@ def test_no_ground_has_two_purposes():
                     max(a[0], b[0]) - min(a[1], b[1]) for a, b in ((part.rows, other.rows), (part.cols, other.cols))
                 ]
                 assert max(gaps) * neon.PIXEL_SIZE_M >= 5
+
+
+def test_parts_are_opened_by_what_they_are_for(tmp_path):
+    write_voc(tmp_path, SMALL, (1035, 1249), [(20, 30, 60, 80)])
+    data = open_neon(tmp_path, parts="tuned")
+    assert data.names == (f"{SMALL} rows 0-1035 cols 0-400",)
+    found = data.read(0)
+    assert found.image.shape == (1035, 400, 3)
+    assert found.kinds.tolist() == [0]
+    with pytest.raises(
+        BadData, match=r"crop2.jpg does not exist: wanted the image and the boxes of a tile beside each"
+    ):
+        open_neon(tmp_path, parts="measured")
+
+
+def test_boxes_that_cannot_be_read(tmp_path):
+    write_voc(tmp_path, SMALL, (1035, 1249), [])
+    for text in ("", "<a><bndbox><xmin>1</xmin></bndbox></a>"):
+        (tmp_path / f"{SMALL}.xml").write_text(text)
+        with pytest.raises(BadData, match=r"xml cannot be read as boxes: .*: wanted Pascal VOC XML"):
+            open_neon(tmp_path, parts="tuned").read(0)

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from overtrace.data.targets import peakedness, touching
+from overtrace.data.targets import find_centres, peakedness, touching
+from tests.support.labels import touching_labels
 
 
 def square(side: int, where: tuple[slice, slice]) -> np.ndarray:
@@ -45,3 +47,32 @@ def test_touching_worked_by_hand():
 
 def test_a_crown_alone_touches_nothing():
     assert not touching(square(9, np.s_[2:7, 2:7])).any()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_peakedness_is_that_of_each_object_alone(seed):
+    rng = np.random.default_rng(seed)
+    labels = touching_labels(rng, int(rng.integers(5, 60)), int(rng.integers(2, 12)))
+    centres = rng.uniform(-2, 62, (labels.max(), 2))
+    expected = np.zeros(labels.shape, np.uint8)
+    rows, cols = np.indices(labels.shape)
+    for label, (x, y) in enumerate(centres, start=1):
+        to_border = ndimage.distance_transform_edt(np.pad(labels == label, 1))[1:-1, 1:-1]
+        to_centre = np.maximum(np.hypot(cols - x, rows - y) - 0.5, 0)
+        expected += np.round(255 * to_border / (to_border + to_centre + 1e-9)).astype(np.uint8)
+    np.testing.assert_array_equal(peakedness(labels, centres), expected)
+
+
+def test_a_centre_is_the_centroid_where_that_lies_within():
+    np.testing.assert_array_equal(find_centres(square(7, np.s_[1:4, 2:6]), 1), [[3.5, 2]])
+
+
+def test_else_a_centre_is_the_pixel_deepest_inside():
+    # A U of one pixel, but for a block of three by three at its foot on the left, whose middle is two from outside.
+    labels = np.zeros((9, 9), np.int32)
+    labels[1:8, 1] = labels[1:8, 7] = labels[7, 1:8] = labels[5:8, 1:4] = 1
+    np.testing.assert_array_equal(find_centres(labels, 1), [[2, 6]])
+
+
+def test_no_object_has_no_centre():
+    assert find_centres(np.zeros((4, 5), np.int32), 0).shape == (0, 2)

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -6,11 +8,13 @@ from overtrace.data.urban_california import (
     PIXEL_SIZE_M,
     Place,
     elsewhere,
+    open_urban_california,
     read_places,
     read_tile,
     set_aside,
     weak_crowns,
 )
+from overtrace.errors import BadData
 from tests.support.labelled import write_urban
 
 TREES = [(60, 60), (71, 60), (180, 70), (60, 190), (150, 200), (220, 190)]
@@ -91,3 +95,52 @@ def test_what_is_a_crown_is_not_ignored(crowns):
 def test_a_flight_without_points_has_no_crowns(crowns):
     assert not crowns[2].labels.any()
     assert not crowns[2].ignore.any()
+
+
+def test_the_opener_makes_the_same_crowns(urban, crowns):
+    data = open_urban_california(urban, split="train")
+    assert data.names == ("riverside_2018_1", "riverside_2018_2", "chico_2018_3")
+    assert (data.classes, data.bands) == (("tree",), ("red", "green", "blue"))
+    found = data.read(0)
+    np.testing.assert_array_equal(found.labels, crowns[0].labels)
+    np.testing.assert_array_equal(found.image, crowns[0].image)
+    assert found.kinds.tolist() == [0] * 6
+
+
+def test_the_opener_leaves_out_what_is_measured(urban):
+    data = open_urban_california(urban, split="train", apart_from="val")
+    assert data.names == ("riverside_2018_2", "chico_2018_3")
+    assert data.notes == ("1 tiles of train left out, whose ground is of val",)
+    same = {open_urban_california(urban, split=split).grounds[0] for split in ("train", "val")}
+    assert same == {"26911 0 4000000"}
+
+
+def test_infrared_is_the_fourth_band(urban):
+    data = open_urban_california(urban, split="val", nir=True, crowns="points")
+    assert data.bands == ("red", "green", "blue", "nir")
+    tile = read_tile(urban, read_places(urban, "val")[0])
+    np.testing.assert_array_equal(data.read(0).image[..., 3], tile.nir)
+
+
+def test_points_are_discs_of_thirteen_pixels(urban):
+    found = open_urban_california(urban, split="train", crowns="points").read(0)
+    assert np.bincount(found.labels.ravel())[1:].tolist() == [13] * 6
+    assert not found.ignore.any()
+    np.testing.assert_array_equal(found.centres, TREES)
+
+
+def test_lists_by_name_are_looked_up(tmp_path):
+    urban = write_urban(tmp_path / "u", {"train": [("a_2020_1", 0)], "val": [("b_2020_1", 500)]}, {})
+    splits = json.loads((urban / "splits.json").read_text())
+    (urban / "splits.json").write_text(json.dumps({**splits, "val_socal": ["b_2020_1"], "train_socal": ["c"]}))
+    assert open_urban_california(urban, split="val_socal").grounds == ("26911 500 4000000",)
+    with pytest.raises(BadData, match=r"splits.json has a tile in train_socal without name, epsg .*'c'.*: get it anew"):
+        open_urban_california(urban, split="train_socal")
+    with pytest.raises(BadData, match=r"splits.json has no list test: it has train, train_socal, val, val_socal"):
+        open_urban_california(urban, split="test")
+    (urban / "nir" / "a_2020_1.jpg").unlink()
+    with pytest.raises(BadData, match=r"u lacks 1 images of train: nir/a_2020_1.jpg: get the whole data set"):
+        open_urban_california(urban, split="train")
+    (urban / "points" / "b_2020_1.csv").write_text("x,z\n1,2\n")
+    with pytest.raises(BadData, match=r"b_2020_1.csv is no list of points: KeyError\('y'\): wanted a line x,y"):
+        open_urban_california(urban, split="val").read(0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from overtrace.challenges.coco_files import as_text, read_data_set, read_results
+from overtrace.formats.coco_files import as_text, read_data_set, read_results
 from overtrace.scoring.errors import (
     ALONE,
     CUT,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overtrace.scoring.annotations import HEIGHT, KIND, POLYGONS, WIDTH, as_text, read_list
+from overtrace.formats.annotations import HEIGHT, KIND, POLYGONS, WIDTH, as_text, read_list
 from overtrace.scoring.instances import AREAS, THRESHOLDS, Counts, Rule, count_instances
 from overtrace.scoring.precision import draw_curves, summarise
 from tests.support.coco_sets import SIDE, ask_pycocotools, draw_set

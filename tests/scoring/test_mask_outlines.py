@@ -5,7 +5,7 @@ import pytest
 from rasterio.features import geometry_mask
 from shapely.geometry import Polygon
 
-from overtrace.scoring.annotations import as_text, read_list
+from overtrace.formats.annotations import as_text, read_list
 from overtrace.scoring.mask_outlines import trace_mask
 
 

@@ -80,4 +80,5 @@ def draw_crowns(side: int = 96, pixel_size_m: float = 0.6) -> Objects:
         boxes=np.empty((0, 4)),
         peaks=peakedness(labels, centres),
         ignore=ignore,
+        kinds=np.zeros(len(centres), np.int64),
     )

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
-from overtrace.challenges.faults import Fault, refuse
 from overtrace.challenges.footprint_files import Footprints, find_footprints, read_footprints
-from overtrace.challenges.id_lists import read_ids
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.errors import BadAnswer
+from overtrace.formats.faults import Fault, refuse
+from overtrace.formats.id_lists import read_ids
 from overtrace.scoring.footprints import RULES, TOPCODER, FootprintCounts, FootprintRule, count_footprints, f1
 from overtrace.scoring.intervals import multiply
 

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Question, Row
-from overtrace.challenges.coco_files import DataSet
 from overtrace.challenges.evidence import (
     COVERING_KINDS,
     LEFT_OUT_KIND,
@@ -28,7 +27,8 @@ from overtrace.challenges.evidence import (
     worst,
 )
 from overtrace.challenges.itc import NUMBERS, RECALL_NUMBERS, DataSetScore, ItcScore, read_question
-from overtrace.scoring.annotations import AREA, CROWD, SCORE, Annotations
+from overtrace.formats.annotations import AREA, CROWD, SCORE, Annotations
+from overtrace.formats.coco_files import DataSet
 from overtrace.scoring.errors import (
     ALONE,
     CUT,

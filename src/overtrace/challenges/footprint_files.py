@@ -14,9 +14,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from overtrace.challenges.faults import MOST_FAULTS, Fault, gather, refuse, show
 from overtrace.challenges.submission import Limits, Member, find_members
 from overtrace.errors import BadAnswer
+from overtrace.formats.faults import MOST_FAULTS, Fault, gather, refuse, show
 
 COLUMNS = ("ImageId", "BuildingId", "PolygonWKT_Pix")
 NO_BUILDING, EMPTY = "-1", "POLYGON EMPTY"

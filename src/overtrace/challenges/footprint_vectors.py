@@ -21,10 +21,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from overtrace.challenges.faults import Fault, Members, gather, parse, refuse, show
 from overtrace.challenges.footprint_files import FARTHEST, PIXELS, Footprints
 from overtrace.challenges.submission import Member
 from overtrace.errors import BadOption
+from overtrace.formats.faults import Fault, Members, gather, parse, refuse, show
 
 PREFIX = "buildings_"
 """Of the files of SpaceNet, before the name of the image."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from overtrace import __version__
-from overtrace.challenges.faults import Fault
+from overtrace.formats.faults import Fault
 
 
 @dataclass(frozen=True, slots=True)

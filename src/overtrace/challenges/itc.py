@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
-from overtrace.challenges.coco_faults import find_mask_faults
-from overtrace.challenges.coco_files import DataSet
-from overtrace.challenges.faults import refuse
 from overtrace.challenges.itc_check import check, choose_images
 from overtrace.challenges.itc_files import read
-from overtrace.scoring.annotations import Annotations
+from overtrace.formats.annotations import Annotations
+from overtrace.formats.coco_faults import find_mask_faults
+from overtrace.formats.coco_files import DataSet
+from overtrace.formats.faults import refuse
+from overtrace.formats.masks import find_bad_masks
 from overtrace.scoring.instances import AREAS, HIT, IGNORED, THRESHOLDS, BadMask, Counts, Rule, count_instances
-from overtrace.scoring.masks import find_bad_masks
 from overtrace.scoring.precision import Curves, draw_curves, resample_ap, summarise
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.coco_faults import Known, find_mask_faults
-from overtrace.challenges.coco_files import DataSet
-from overtrace.challenges.faults import refuse
-from overtrace.challenges.id_lists import read_image_list
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.challenges.itc_files import check_answer, read_truth
 from overtrace.errors import BadAnswer
-from overtrace.scoring.annotations import CROWD, IMAGE
+from overtrace.formats.annotations import CROWD, IMAGE
+from overtrace.formats.coco_faults import Known, find_mask_faults
+from overtrace.formats.coco_files import DataSet
+from overtrace.formats.faults import refuse
+from overtrace.formats.id_lists import read_image_list
 
 
 def check(claim: Claim, *, boxes: bool = False) -> Inspection:

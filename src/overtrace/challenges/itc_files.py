@@ -6,13 +6,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from overtrace.challenges.coco_faults import BOX_OBJECT, BOX_RESULT, OBJECT, RESULT, Known
-from overtrace.challenges.coco_files import DataSet, Results, check_results, know, load, read_data_set, read_results
-from overtrace.challenges.faults import Fault, gather, refuse
 from overtrace.challenges.inspection import Inspection
 from overtrace.challenges.submission import Limits, Member, find_members, open_answer
 from overtrace.errors import BadAnswer
-from overtrace.scoring.annotations import CROWD, IMAGE, SEEN_IMAGE, Annotations
+from overtrace.formats.annotations import CROWD, IMAGE, SEEN_IMAGE, Annotations, as_text, load_text
+from overtrace.formats.coco_faults import BOX_OBJECT, BOX_RESULT, OBJECT, RESULT, Known
+from overtrace.formats.coco_files import DataSet, Results, check_results, know, read_data_set, read_results
+from overtrace.formats.faults import Fault, gather, refuse
+from overtrace.formats.text import Text
 
 
 def read_truth(path: Path, *, boxes: bool = False) -> list[DataSet]:
@@ -28,7 +29,7 @@ def read_truth(path: Path, *, boxes: bool = False) -> list[DataSet]:
     for member in open_answer(path):
         if PurePosixPath(member.name).suffix != ".json":
             continue
-        text = load(member)
+        text = _read_text(member)
         if path.is_dir() and b'"annotations"' not in text.tobytes():
             continue  # a list of image ids, or other notes
         data_set = read_data_set(text, _name(member), member.shown, BOX_OBJECT if boxes else OBJECT)
@@ -41,6 +42,16 @@ def read_truth(path: Path, *, boxes: bool = False) -> list[DataSet]:
     if len(set(names)) < len(names):
         raise BadAnswer(f"{path} holds two data sets of one name: {', '.join(sorted(names))}: rename one")
     return sorted(data_sets, key=lambda data_set: data_set.name)
+
+
+def _read_text(member: Member) -> Text:
+    """The text of a file, copied as little as possible."""
+    if member.path is None:
+        return as_text(member.read())
+    try:
+        return load_text(member.path)
+    except OSError as error:
+        raise BadAnswer(f"{member.shown} cannot be read: {error.strerror}: check the file") from error
 
 
 def _name(member: Member) -> str:
@@ -112,7 +123,7 @@ def _load(path: Path, limits: Limits | None, faults: list[Fault], boxes: bool = 
         faults.append(Fault(str(path), "", "it holds no .json file", "wanted COCO results"))
     for member in answers:
         with gather(faults, member.shown):
-            results = read_results(load(member), member.shown, faults, BOX_RESULT if boxes else RESULT)
+            results = read_results(_read_text(member), member.shown, faults, BOX_RESULT if boxes else RESULT)
             if results is not None:
                 loaded.append((member, results))
     return loaded

@@ -13,10 +13,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.coco_files import DataSet
-from overtrace.challenges.faults import Fault, refuse
 from overtrace.challenges.submission import Member, open_answer
-from overtrace.scoring.annotations import (
+from overtrace.formats.annotations import (
     AREA,
     CATEGORY,
     COUNTS,
@@ -33,6 +31,8 @@ from overtrace.scoring.annotations import (
     WIDTH,
     Annotations,
 )
+from overtrace.formats.coco_files import DataSet
+from overtrace.formats.faults import Fault, refuse
 from overtrace.scoring.png import read_labels
 
 Labels = NDArray[np.uint8]

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
-from overtrace.challenges.faults import Fault, gather, refuse, show
 from overtrace.challenges.footprint_vectors import CONFIDENCE_COLUMNS, find_wrong, may_be_degrees, tell_shape
 from overtrace.challenges.submission import find_members
 from overtrace.errors import BadAnswer
+from overtrace.formats.faults import Fault, gather, refuse, show
 
 SUFFIXES = (".gpkg", ".geojson", ".geojsonl", ".fgb", ".shp", ".parquet")
 DRIVERS = ("GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile", "Parquet")

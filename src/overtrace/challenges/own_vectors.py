@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
 from overtrace.challenges.deepglobe import BuildingScore, CityScore
-from overtrace.challenges.faults import Fault
 from overtrace.challenges.footprint_files import Footprints
-from overtrace.challenges.id_lists import read_ids
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.challenges.own_vector_files import (
     POINTS,
@@ -27,6 +25,8 @@ from overtrace.challenges.own_vector_files import (
 from overtrace.challenges.tree_files import POINT, Trees
 from overtrace.challenges.trees import REACH_M, score_trees
 from overtrace.errors import BadOption
+from overtrace.formats.faults import Fault
+from overtrace.formats.id_lists import read_ids
 from overtrace.scoring.footprints import FootprintRule, count_footprints
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.matching import Matches

@@ -6,9 +6,9 @@ from dataclasses import replace
 from importlib import import_module
 
 from overtrace.challenges.challenge import Challenge, Question, Verdict
-from overtrace.challenges.faults import in_order, refuse
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.errors import BadAnswer, BadOption
+from overtrace.formats.faults import in_order, refuse
 
 MODULES = {
     "itc": "itc",

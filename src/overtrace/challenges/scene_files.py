@@ -5,8 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from overtrace.challenges.faults import Fault, refuse
 from overtrace.challenges.submission import Limits, Member, find_members
+from overtrace.formats.faults import Fault, refuse
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
 from overtrace.challenges.devkit import count_like_devkit, read_any
-from overtrace.challenges.faults import Fault, gather, refuse
-from overtrace.challenges.id_lists import read_ids
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.challenges.scene_files import Pair, find_name_faults, pair_files, read_names
 from overtrace.challenges.submission import Member
 from overtrace.errors import BadAnswer, BadOption
+from overtrace.formats.faults import Fault, gather, refuse
+from overtrace.formats.id_lists import read_ids
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.pixels import (
     ANYWHERE,

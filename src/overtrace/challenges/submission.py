@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from overtrace.challenges.faults import Fault, gather, refuse
 from overtrace.errors import BadAnswer
+from overtrace.formats.faults import Fault, gather, refuse
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.challenges.tree_files import Trees
-from overtrace.scoring.annotations import AREA, CATEGORY, ID, IMAGE, LEFT, SCORE, SEEN, SEEN_BOX, Annotations
+from overtrace.formats.annotations import AREA, CATEGORY, ID, IMAGE, LEFT, SCORE, SEEN, SEEN_BOX, Annotations
 from overtrace.scoring.instances import AREAS, THRESHOLDS, Rule, count_instances
 from overtrace.scoring.precision import draw_curves
 

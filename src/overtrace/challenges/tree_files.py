@@ -17,8 +17,8 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.faults import MOST_FAULTS, Fault, gather, refuse, show
 from overtrace.challenges.submission import Limits, Member, find_members
+from overtrace.formats.faults import MOST_FAULTS, Fault, gather, refuse, show
 
 POINT, BOX = ("x", "y"), ("xmin", "ymin", "xmax", "ymax")
 SCORE_COLUMNS = ("score", "confidence")

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
-from overtrace.challenges.faults import Fault, refuse
-from overtrace.challenges.id_lists import read_ids
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.challenges.tree_files import BOX, POINT, Trees, find_trees, read_trees
 from overtrace.errors import BadAnswer
+from overtrace.formats.faults import Fault, refuse
+from overtrace.formats.id_lists import read_ids
 from overtrace.scoring.intervals import multiply
 from overtrace.scoring.matching import Matches, match_boxes, match_points
 

@@ -1,11 +1,14 @@
 """Labelled images, whatever files they came from: what a network sees, and what it should say."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from overtrace.errors import BadData
 
 Labels = NDArray[np.int32]
 Image = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
@@ -32,6 +35,8 @@ class Objects:
     """(H, W) ``peakedness`` x 255."""
     ignore: NDArray[np.bool_]
     """(H, W): nobody knows whether this is an object, so no loss is taken here."""
+    kinds: NDArray[np.int64]
+    """(n,) class of each object, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,20 @@ class DataSet:
     """The image of a number, from 0; all ``Objects`` or all ``Scene``, as ``truth`` says."""
     notes: tuple[str, ...] = ()
     """What was left out, such as images without a partner: a line each."""
+    grounds: tuple[str, ...] = ()
+    """One an image: images of the same ground (another year, another zoom, a tile that overlaps) share it; unless told,
+    each image has its own."""
+    facts: str = ""
+    """A digest of all that the images are made from (files, their sizes and times, options): what is cached of the set
+    is good as long as it stays the same."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) < len(self.names):
+            name, count = Counter(self.names).most_common(1)[0]
+            raise BadData(f"{self.name} has {count} images named {name}: names must differ, rename one")
+        if not self.grounds:
+            object.__setattr__(self, "grounds", self.names)
+        assert len(self.grounds) == len(self.names)
 
     def __len__(self) -> int:
         return len(self.names)

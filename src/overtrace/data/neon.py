@@ -2,19 +2,23 @@
 
 Coverage: 2 tiles of forest and meadow at 0.1 m (2299x2472 and 1249x1035 pixels), red, green, blue.
 Truth: 853 boxes in Pascal VOC XML beside the images; every crown has one, dead trees too.
+Layout: ``2019_YELL_2_528000_4978000_image_crop2.jpg`` and ``.xml``, and the same of the other tile.
+Splits: ours, see ``LEARNED``, ``TUNED`` and ``MEASURED``.
 Licence: MIT, as shipped in DeepForest (Weinstein et al. 2019, https://github.com/weecology/DeepForest); NEON imagery.
 """
 
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from overtrace.data.labelled import Labels, Objects
+from overtrace.data.files import digest, read_rgb
+from overtrace.data.labelled import DataSet, Labels, Objects
 from overtrace.data.targets import peakedness
+from overtrace.errors import BadData
 
 PIXEL_SIZE_M = 0.1
 LARGE = "2019_YELL_2_528000_4978000_image_crop2"
@@ -29,6 +33,11 @@ class Part:
     rows: tuple[int, int]
     cols: tuple[int, int]
 
+    @property
+    def name(self) -> str:
+        """Tile and rectangle."""
+        return f"{self.tile} rows {self.rows[0]}-{self.rows[1]} cols {self.cols[0]}-{self.cols[1]}"
+
 
 # The large tile is cut across its middle: the south is learned, the north is measured, and 10 m between them, about
 # the widest crown, belong to neither. The west of the small tile tunes the thresholds.
@@ -39,17 +48,47 @@ ELSEWHERE = (Part("OSBS_029", (0, 400), (0, 400)), Part("SOAP_061", (0, 400), (0
 MEASURED = (Part(LARGE, (0, 1186), (0, 2299)),)
 
 
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    folder: Path
+    parts: tuple[Part, ...]
+
+    def __call__(self, i: int) -> Objects:
+        return read_part(self.folder, self.parts[i])
+
+
+def open_neon(folder: Path, *, parts: Literal["learned", "tuned", "measured"]) -> DataSet:
+    """The parts of the tiles that are for one purpose.
+
+    Raises:
+        BadData: if an image or its boxes are missing.
+    """
+    chosen = {"learned": LEARNED, "tuned": TUNED, "measured": MEASURED}[parts]
+    files = sorted({folder / f"{part.tile}{suffix}" for part in chosen for suffix in (".jpg", ".xml")})
+    for path in files:
+        if not path.is_file():
+            raise BadData(f"{path} does not exist: wanted the image and the boxes of a tile beside each other")
+    return DataSet(
+        name=f"NEON Yellowstone {parts}",
+        truth="objects",
+        classes=("tree",),
+        bands=("red", "green", "blue"),
+        names=tuple(part.name for part in chosen),
+        read=_Reader(folder, chosen),
+        facts=digest(files, {"reader": "neon", "parts": parts}),
+    )
+
+
 def read_part(folder: Path, part: Part) -> Objects:
     """Crowns drawn as ellipses in their boxes; of overlapping ones a pixel goes to the one it is deeper in."""
-    with Image.open(folder / f"{part.tile}.jpg") as image:
-        whole = np.asarray(image.convert("RGB"))
+    whole = read_rgb(folder / f"{part.tile}.jpg")
     boxes = read_boxes(folder / f"{part.tile}.xml")
     labels = ellipses(boxes, whole.shape[:2])
     centres = (boxes[:, :2] + boxes[:, 2:] - 1) / 2
     where = np.s_[slice(*part.rows), slice(*part.cols)]
     offset = np.array([part.cols[0], part.rows[0]], np.float64)
     return Objects(
-        name=f"{part.tile} rows {part.rows[0]}-{part.rows[1]} cols {part.cols[0]}-{part.cols[1]}",
+        name=part.name,
         pixel_size_m=PIXEL_SIZE_M,
         image=whole[where].copy(),
         labels=labels[where].copy(),
@@ -57,14 +96,18 @@ def read_part(folder: Path, part: Part) -> Objects:
         boxes=boxes - np.tile(offset, 2),
         peaks=peakedness(labels, centres)[where].copy(),
         ignore=np.zeros(labels[where].shape, bool),
+        kinds=np.zeros(len(boxes), np.int64),
     )
 
 
 def read_boxes(path: Path) -> NDArray[np.float64]:
     """(n, 4) left, top, right, bottom in pixels, in the order of the file."""
     corners = ("xmin", "ymin", "xmax", "ymax")
-    found = ElementTree.parse(path).iter("bndbox")
-    return np.array([[float(box.findtext(corner, "nan")) for corner in corners] for box in found]).reshape(-1, 4)
+    try:
+        found = ElementTree.parse(path).iter("bndbox")
+        return np.array([[float(box.findtext(corner, "")) for corner in corners] for box in found]).reshape(-1, 4)
+    except (OSError, ValueError, ElementTree.ParseError) as error:
+        raise BadData(f"{path} cannot be read as boxes: {error}: wanted Pascal VOC XML") from error
 
 
 def ellipses(boxes: NDArray[np.float64], shape: tuple[int, ...]) -> Labels:

@@ -1,6 +1,7 @@
 """What a network learns from labels: how deep in its object a pixel lies, and where objects touch."""
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -20,17 +21,89 @@ def peakedness(labels: Labels, centres: NDArray[np.float64]) -> NDArray[np.uint8
     Returns:
         (H, W) uint8, 0 outside crowns.
     """
-    peaks = np.zeros(labels.shape, np.float64)
-    for label, where in enumerate(ndimage.find_objects(labels), start=1):
-        if where is None:
-            continue
-        crown = np.pad(labels[where] == label, 1)
-        to_border = ndimage.distance_transform_edt(crown)[1:-1, 1:-1]
-        rows, cols = np.ogrid[where]
-        x, y = centres[label - 1]
-        to_centre = np.maximum(np.hypot(cols - x, rows - y) - 0.5, 0)
-        peaks[where] = np.maximum(peaks[where], to_border / (to_border + to_centre + 1e-9))
-    return np.round(peaks * 255).astype(np.uint8)
+    assert labels.max(initial=0) <= len(centres)
+    peaks: NDArray[np.uint8] = _rise(labels, _square_depths(labels), np.asarray(centres, np.float64))
+    return peaks
+
+
+@njit(cache=True, nogil=True)
+def _rise(labels: Labels, depths: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """``peakedness`` of each pixel from its squared depth."""
+    peaks = np.zeros(labels.shape, np.uint8)
+    for row in range(labels.shape[0]):
+        for col in range(labels.shape[1]):
+            if labels[row, col] > 0:
+                x, y = centres[labels[row, col] - 1]
+                to_border = np.sqrt(depths[row, col])
+                to_centre = max(np.hypot(col - x, row - y) - 0.5, 0.0)
+                peaks[row, col] = np.rint(255 * to_border / (to_border + to_centre + 1e-9))
+    return peaks
+
+
+@njit(cache=True, nogil=True)
+def _square_depths(labels: Labels) -> NDArray[np.float64]:
+    """(H, W) squared distance from each pixel of an object to the nearest that is not of it; 0 outside of objects.
+
+    Source:
+        Felzenszwalb and Huttenlocher, Distance transforms of sampled functions, Theory of Computing 8, 2012: along the
+        columns, then the lower envelope of parabolas along each run of one label in a row.
+    """
+    height, width = labels.shape
+    along = np.ones((height, width), np.int64)
+    for row in range(1, height):
+        for col in range(width):
+            if labels[row, col] == labels[row - 1, col]:
+                along[row, col] = along[row - 1, col] + 1
+    below = np.zeros(width, np.int64)
+    depths = np.zeros((height, width))
+    vertices, starts = np.empty(width + 2, np.int64), np.empty(width + 3)
+    heights = np.empty(width + 2)
+    for row in range(height - 1, -1, -1):
+        for col in range(width):
+            same = row + 1 < height and labels[row + 1, col] == labels[row, col]
+            below[col] = below[col] + 1 if same else 1
+            along[row, col] = min(along[row, col], below[col])
+        first = 0
+        while first < width:
+            last = first
+            while last + 1 < width and labels[row, last + 1] == labels[row, first]:
+                last += 1
+            if labels[row, first] > 0:
+                run = along[row, first : last + 1]
+                _widen(run, heights, vertices, starts, depths[row, first : last + 1])
+            first = last + 1
+    return depths
+
+
+@njit(cache=True, nogil=True)
+def _widen(
+    run: NDArray[np.int64],
+    heights: NDArray[np.float64],
+    vertices: NDArray[np.int64],
+    starts: NDArray[np.float64],
+    depths: NDArray[np.float64],
+) -> None:
+    """Squared depths of a run, into ``depths``, from the depths along the columns; what follows on either side is 0."""
+    count = len(run) + 2
+    heights[0] = heights[count - 1] = 0
+    heights[1 : count - 1] = run * run
+    k = 0
+    vertices[0], starts[0], starts[1] = 0, -np.inf, np.inf
+    for x in range(1, count):
+        start = -np.inf
+        while True:
+            other = vertices[k]
+            start = (heights[x] + x * x - heights[other] - other * other) / (2 * (x - other))
+            if start > starts[k]:
+                break
+            k -= 1
+        k += 1
+        vertices[k], starts[k], starts[k + 1] = x, start, np.inf
+    k = 0
+    for x in range(1, count - 1):
+        while starts[k + 1] < x:
+            k += 1
+        depths[x - 1] = (x - vertices[k]) ** 2 + heights[vertices[k]]
 
 
 def touching(labels: Labels, reach_px: int = 2) -> NDArray[np.bool_]:
@@ -40,3 +113,39 @@ def touching(labels: Labels, reach_px: int = 2) -> NDArray[np.bool_]:
     lowest = ndimage.minimum_filter(np.where(labels == 0, np.iinfo(np.int32).max, labels), side)
     touches: NDArray[np.bool_] = (labels > 0) & (highest != lowest)
     return touches
+
+
+def find_centres(labels: Labels, count: int) -> NDArray[np.float64]:
+    """A point within each object: its centroid, or the pixel deepest inside where the centroid lies outside of it.
+
+    Args:
+        labels: (H, W), each of 1 to ``count`` at least once.
+    Returns:
+        (count, 2) x and y in pixels.
+    """
+    centres = _average(labels, count)
+    cols, rows = np.round(centres).astype(np.int64).T
+    outside = np.flatnonzero(labels[rows, cols] != np.arange(1, count + 1))
+    places = ndimage.find_objects(labels) if len(outside) else []
+    for i in outside.tolist():
+        depth = ndimage.distance_transform_edt(np.pad(labels[places[i]] == i + 1, 1))
+        row, col = np.unravel_index(np.argmax(depth), depth.shape)
+        centres[i] = col - 1 + places[i][1].start, row - 1 + places[i][0].start
+    return centres
+
+
+@njit(cache=True, nogil=True)
+def _average(labels: Labels, count: int) -> NDArray[np.float64]:
+    """(count, 2) mean x and y of the pixels of each label."""
+    sums = np.zeros((count, 2))
+    pixels = np.zeros(count)
+    for row in range(labels.shape[0]):
+        for col in range(labels.shape[1]):
+            i = labels[row, col] - 1
+            if i >= 0:
+                pixels[i] += 1
+                sums[i, 0] += col
+                sums[i, 1] += row
+    for i in range(count):
+        sums[i] /= pixels[i]
+    return sums

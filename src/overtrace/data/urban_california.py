@@ -2,26 +2,30 @@
 
 Coverage: 1,372 tiles of 256x256 pixels at 0.6 m, NAIP 2016, 2018 and 2020; red, green, blue and near infrared, JPEG.
 Truth: ``points/NAME.csv`` with x and y in pixels, one row a tree, no file where no tree stands.
-Splits: ``splits.json``, lists ``train`` (1,269) and ``val`` (103). 96 of the 98 places of ``val`` were also flown in
-other years that stand in ``train``: ``elsewhere`` leaves those out, so that no place is both learned and measured.
+Layout: ``rgb/NAME.jpg``, ``nir/NAME.jpg``, ``points/NAME.csv``; names are city, year and number, ``chico_2018_0``.
+Splits: ``splits.json``, lists ``train`` (1,269) and ``val`` (103), each tile with its place; and by name alone, out of
+these, the official lists of Southern California in 2020, ``train_socal`` (383) and ``val_socal`` (43).
+96 of the 98 places of ``val`` were also flown in other years that stand in ``train``: ``elsewhere`` leaves those out,
+so that no place is both learned and measured.
 Licence: CC BY 4.0. Source: Ventura et al., Individual tree detection in large-scale urban environments using
 high-resolution multispectral imagery, 2024, https://github.com/jonathanventura/urban-tree-detection-data
 """
 
 import csv
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
-from overtrace.data.labelled import Labels, Objects
+from overtrace.data.files import digest, read_json, read_picture, read_rgb, tell_few
+from overtrace.data.labelled import DataSet, Labels, Objects
 from overtrace.data.targets import peakedness
+from overtrace.errors import BadData
 
 PIXEL_SIZE_M = 0.6
 CROWN_RADIUS_M = 7.0
@@ -68,15 +72,92 @@ class Tile:
 
 
 def read_places(folder: Path, split: str) -> list[Place]:
-    """The tiles of ``train`` or ``val``, in the order of the list."""
-    listed = json.loads((folder / "splits.json").read_text())[split]
-    return [Place(tile["name"], tile["epsg"], tile["transform"][2], tile["transform"][5]) for tile in listed]
+    """The tiles of a list, in its order; those listed by name alone are looked up in the other lists.
+
+    Raises:
+        BadData: if there is no such list, or it is not in order.
+    """
+    path = folder / "splits.json"
+    lists = read_json(path)
+    if not isinstance(lists, dict) or split not in lists:
+        there = ", ".join(sorted(lists)) if isinstance(lists, dict) else "none"
+        raise BadData(f"{path} has no list {split}: it has {there}")
+    try:
+        placed = {tile["name"]: tile for tiles in lists.values() for tile in tiles if isinstance(tile, dict)}
+        listed = [placed[tile] if isinstance(tile, str) else tile for tile in lists[split]]
+        return [Place(tile["name"], tile["epsg"], tile["transform"][2], tile["transform"][5]) for tile in listed]
+    except (KeyError, IndexError, TypeError) as error:
+        raise BadData(
+            f"{path} has a tile in {split} without name, epsg or transform: {error!r}: get it anew"
+        ) from error
 
 
 def elsewhere(places: Sequence[Place], measured: Sequence[Place]) -> list[Place]:
     """Those of ``places`` whose ground is none of ``measured``'s, in any year."""
     taken = {place.ground for place in measured}
     return [place for place in places if place.ground not in taken]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    folder: Path
+    places: tuple[Place, ...]
+    nir: bool
+    crowns: str
+    likeness: "dict[str, Likeness]" = field(default_factory=dict)
+    """Of the flights that were met so far."""
+
+    def __call__(self, i: int) -> Objects:
+        place = self.places[i]
+        tile = read_tile(self.folder, place)
+        if self.crowns == "points":
+            objects = _trunks_of(tile)
+        else:
+            if place.flight not in self.likeness:
+                flight = [other for other in self.places if other.flight == place.flight]
+                self.likeness[place.flight] = fit_likeness([read_tile(self.folder, other) for other in flight])
+            objects = _weak_crowns_of(tile, self.likeness[place.flight])
+        return replace(objects, image=np.dstack([tile.rgb, tile.nir])) if self.nir else objects
+
+
+def open_urban_california(
+    folder: Path,
+    *,
+    split: str,
+    apart_from: str | None = None,
+    nir: bool = False,
+    crowns: Literal["weak", "points"] = "weak",
+) -> DataSet:
+    """The tiles of a list; those of the same place in several years are of one ground.
+
+    Args:
+        split: ``train``, ``val``, ``train_socal`` or ``val_socal``.
+        apart_from: a list whose places are left out, in any year.
+        nir: images have near infrared as their fourth band.
+        crowns: ``weak`` as ``weak_crowns`` makes them, for which the first tile that is read of each flight takes
+            seconds; ``points`` for discs of the size of a trunk around the points, which are no guess.
+    Raises:
+        BadData: if a list or an image is missing.
+    """
+    places = read_places(folder, split)
+    chosen = tuple(places if apart_from is None else elsewhere(places, read_places(folder, apart_from)))
+    pictures = [folder / kind / f"{place.name}.jpg" for place in chosen for kind in ("rgb", "nir")]
+    lost = [path.relative_to(folder).as_posix() for path in pictures if not path.is_file()]
+    if lost:
+        raise BadData(f"{folder} lacks {len(lost):,} images of {split}: {tell_few(lost)}: get the whole data set")
+    points = [folder / "points" / f"{place.name}.csv" for place in chosen]
+    left_out = len(places) - len(chosen)
+    return DataSet(
+        name=f"urban California {split}",
+        truth="objects",
+        classes=("tree",),
+        bands=("red", "green", "blue", *(("nir",) if nir else ())),
+        names=tuple(place.name for place in chosen),
+        read=_Reader(folder, chosen, nir, crowns),
+        notes=(f"{left_out:,} tiles of {split} left out, whose ground is of {apart_from}",) if left_out else (),
+        grounds=tuple("{} {} {}".format(*place.ground) for place in chosen),
+        facts=digest([*pictures, *points], {"reader": "urban_california", "nir": nir, "crowns": crowns}),
+    )
 
 
 def set_aside(places: Sequence[Place], share: float, rng: np.random.Generator) -> tuple[list[Place], list[Place]]:
@@ -89,10 +170,8 @@ def set_aside(places: Sequence[Place], share: float, rng: np.random.Generator) -
 
 def read_tile(folder: Path, place: Place) -> Tile:
     """Reads one tile; a tile without a file of points has no tree."""
-    with Image.open(folder / "rgb" / f"{place.name}.jpg") as image:
-        rgb = np.asarray(image.convert("RGB"))
-    with Image.open(folder / "nir" / f"{place.name}.jpg") as image:
-        nir = np.asarray(image.convert("L"))
+    rgb = read_rgb(folder / "rgb" / f"{place.name}.jpg")
+    nir = read_picture(folder / "nir" / f"{place.name}.jpg", "L", rgb.shape[:2])
     return Tile(place, rgb, nir, read_points(folder / "points" / f"{place.name}.csv"))
 
 
@@ -100,8 +179,11 @@ def read_points(path: Path) -> NDArray[np.float64]:
     """(n, 2) x and y in pixels; none where there is no file."""
     if not path.exists():
         return np.empty((0, 2))
-    with path.open(newline="") as rows:
-        return np.array([(float(row["x"]), float(row["y"])) for row in csv.DictReader(rows)]).reshape(-1, 2)
+    try:
+        with path.open(newline="") as rows:
+            return np.array([(float(row["x"]), float(row["y"])) for row in csv.DictReader(rows)]).reshape(-1, 2)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadData(f"{path} is no list of points: {error!r}: wanted a line x,y and two numbers a row") from error
 
 
 def weak_crowns(tiles: Sequence[Tile]) -> list[Objects]:
@@ -207,6 +289,24 @@ def _weak_crowns_of(tile: Tile, likeness: Likeness) -> Objects:
         boxes=np.empty((0, 4)),
         peaks=peakedness(labels, tile.points),
         ignore=doubtful | (likely & ~whole & rim),
+        kinds=np.zeros(len(tile.points), np.int64),
+    )
+
+
+def _trunks_of(tile: Tile) -> Objects:
+    """Points as discs."""
+    distance, owner = nearest_point(tile)
+    labels = np.where(distance <= TRUNK_RADIUS_PX, owner, 0).astype(np.int32)
+    return Objects(
+        name=tile.place.name,
+        pixel_size_m=PIXEL_SIZE_M,
+        image=tile.rgb,
+        labels=labels,
+        centres=tile.points,
+        boxes=np.empty((0, 4)),
+        peaks=peakedness(labels, tile.points),
+        ignore=np.zeros(labels.shape, bool),
+        kinds=np.zeros(len(tile.points), np.int64),
     )
 
 

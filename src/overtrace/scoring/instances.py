@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from overtrace.scoring.annotations import (
+from overtrace.formats.annotations import (
     AREA,
     BOX_HEIGHT,
     BOX_WIDTH,
@@ -30,9 +30,9 @@ from overtrace.scoring.annotations import (
     WIDTH,
     Annotations,
 )
-from overtrace.scoring.masks import FINE, measure, read_mask
+from overtrace.formats.masks import FINE, measure, read_mask
+from overtrace.formats.text import ONE, Text
 from overtrace.scoring.overlaps import compare_boxes, compare_masks
-from overtrace.scoring.text import ONE, Text
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])

@@ -5,8 +5,8 @@ import shapely
 from numba import njit
 from numpy.typing import NDArray
 
-from overtrace.scoring.annotations import HEIGHT, KIND, START, STOP, WIDTH, Annotations
-from overtrace.scoring.masks import Intervals, measure, read_mask
+from overtrace.formats.annotations import HEIGHT, KIND, START, STOP, WIDTH, Annotations
+from overtrace.formats.masks import Intervals, measure, read_mask
 
 Rings = tuple[NDArray[np.float64], ...]
 

@@ -11,10 +11,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from overtrace.scoring.annotations import CATEGORY, HEIGHT, IMAGE, KIND, SCORE, START, STOP, WIDTH, Annotations
+from overtrace.formats.annotations import CATEGORY, HEIGHT, IMAGE, KIND, SCORE, START, STOP, WIDTH, Annotations
+from overtrace.formats.masks import FINE, first_after, intersect, measure, read_mask
+from overtrace.formats.text import Text
 from overtrace.scoring.errors import Pairs
-from overtrace.scoring.masks import FINE, first_after, intersect, measure, read_mask
-from overtrace.scoring.text import Text
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]

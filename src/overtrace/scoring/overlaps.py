@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from overtrace.scoring.masks import Intervals, first_after, intersect
+from overtrace.formats.masks import Intervals, first_after, intersect
 
 SURELY = 0.999999
 """A bound below the threshold by this factor rules a pair out, however its quotient is rounded."""

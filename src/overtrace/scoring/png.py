@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from overtrace.errors import BadAnswer
-from overtrace.scoring.text import signed
+from overtrace.formats.text import signed
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, PALETTE = 0, 3

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from overtrace.scoring.annotations import (
+from overtrace.formats.annotations import (
     AREA,
     BOX_HEIGHT,
     CATEGORY,

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from overtrace.challenges.faults import parse, show
 from overtrace.errors import BadAnswer
+from overtrace.formats.faults import parse, show
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as reference
 
-from overtrace.scoring.annotations import COMPRESSED, COUNTS, POLYGONS, as_text
-from overtrace.scoring.masks import FINE, NO_POLYGON, NO_TEXT, UNFILLED, ZERO_RUN, intersect, measure, read_mask
+from overtrace.formats.annotations import COMPRESSED, COUNTS, POLYGONS, as_text
+from overtrace.formats.masks import FINE, NO_POLYGON, NO_TEXT, UNFILLED, ZERO_RUN, intersect, measure, read_mask
 
 KINDS = {"compressed": COMPRESSED, "counts": COUNTS, "polygons": POLYGONS}
 

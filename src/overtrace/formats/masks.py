@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from overtrace.scoring.annotations import COMPRESSED, COUNTS, HEIGHT, KIND, POLYGONS, START, STOP, WIDTH
-from overtrace.scoring.text import (
+from overtrace.formats.annotations import COMPRESSED, COUNTS, HEIGHT, KIND, POLYGONS, START, STOP, WIDTH
+from overtrace.formats.text import (
     BACKSLASH,
     BAD,
     CLOSE_LIST,

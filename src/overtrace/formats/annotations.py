@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from overtrace.errors import BadAnswer
-from overtrace.scoring.text import (
+from overtrace.formats.text import (
     BAD,
     CLOSE_LIST,
     CLOSE_OBJECT,

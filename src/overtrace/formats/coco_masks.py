@@ -6,10 +6,10 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.faults import show
-from overtrace.scoring.annotations import COMPRESSED, HEIGHT, KIND, POLYGONS, START, STOP, WIDTH
-from overtrace.scoring.masks import FARTHEST, FAULTS, NO_POLYGON, NO_TEXT, UNFILLED
-from overtrace.scoring.text import Text
+from overtrace.formats.annotations import COMPRESSED, HEIGHT, KIND, POLYGONS, START, STOP, WIDTH
+from overtrace.formats.faults import show
+from overtrace.formats.masks import FARTHEST, FAULTS, NO_POLYGON, NO_TEXT, UNFILLED
+from overtrace.formats.text import Text
 
 ENCODE = "encode the mask with pycocotools"
 Reason = tuple[str, str, str]

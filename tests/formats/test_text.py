@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from overtrace.scoring.annotations import as_text
-from overtrace.scoring.text import BAD, read_integer, read_number, skip_space, skip_string, skip_value
+from overtrace.formats.annotations import as_text
+from overtrace.formats.text import BAD, read_integer, read_number, skip_space, skip_string, skip_value
 
 
 @given(st.floats(-1e300, 1e300), st.sampled_from([repr, "{:.17e}".format, "{:.3f}".format]))

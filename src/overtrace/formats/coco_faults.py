@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.coco_masks import explain_mask
-from overtrace.challenges.faults import MOST_FAULTS, Fault, Members, in_order, show
-from overtrace.scoring.annotations import (
+from overtrace.formats.annotations import (
     AREA,
     CATEGORY,
     COMPRESSED,
@@ -35,8 +33,10 @@ from overtrace.scoring.annotations import (
     WIDTH,
     Annotations,
 )
-from overtrace.scoring.masks import FINE, find_bad_masks
-from overtrace.scoring.rows import are_in_order
+from overtrace.formats.coco_masks import explain_mask
+from overtrace.formats.faults import MOST_FAULTS, Fault, Members, in_order, show
+from overtrace.formats.masks import FINE, find_bad_masks
+from overtrace.formats.rows import are_in_order
 
 RESULT = SEEN_IMAGE | SEEN_CATEGORY | SEEN_SCORE | SEEN_MASK
 OBJECT = SEEN_ID | SEEN_IMAGE | SEEN_CATEGORY | SEEN_MASK | SEEN_AREA

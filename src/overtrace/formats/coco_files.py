@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.coco_faults import (
+from overtrace.errors import BadAnswer
+from overtrace.formats.annotations import (
+    SEEN_ID,
+    SEEN_MASK,
+    SENTINEL,
+    Annotations,
+    as_text,
+    read_list,
+    read_members,
+)
+from overtrace.formats.coco_faults import (
     LARGEST_SIDE,
     OBJECT,
     RESULT,
@@ -17,20 +27,8 @@ from overtrace.challenges.coco_faults import (
     find_row_faults,
     mend,
 )
-from overtrace.challenges.faults import MOST_FAULTS, Fault, Members, parse, refuse, show
-from overtrace.challenges.submission import Member
-from overtrace.errors import BadAnswer
-from overtrace.scoring.annotations import (
-    SEEN_ID,
-    SEEN_MASK,
-    SENTINEL,
-    Annotations,
-    as_text,
-    load_text,
-    read_list,
-    read_members,
-)
-from overtrace.scoring.text import BAD, Text
+from overtrace.formats.faults import MOST_FAULTS, Fault, Members, parse, refuse, show
+from overtrace.formats.text import BAD, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,8 @@ class DataSet:
     annotations: Annotations
     files: tuple[str, ...] = ()
     """(i,) names of the files of the images; empty where one is not told."""
+    category_names: tuple[str, ...] = ()
+    """(k,) the id where no name is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +63,6 @@ class Results:
     """What each row needs: RESULT or BOX_RESULT."""
     told: bool
     """The file was read slowly, and all that is wrong with the types of its rows is told."""
-
-
-def load(member: Member) -> Text:
-    """The text of a file, copied as little as possible."""
-    if member.path is None:
-        return as_text(member.read())
-    try:
-        return load_text(member.path)
-    except OSError as error:
-        raise BadAnswer(f"{member.shown} cannot be read: {error.strerror}: check the file") from error
 
 
 def read_data_set(text: Text, name: str, shown: str, wanted: int = OBJECT) -> DataSet:
@@ -107,7 +97,9 @@ def read_data_set(text: Text, name: str, shown: str, wanted: int = OBJECT) -> Da
     if heights.min() < 1 or widths.min() < 1 or max(heights.max(), widths.max()) > LARGEST_SIDE:
         raise BadAnswer(f"{shown} has an image without a size, or larger than {LARGEST_SIDE:,} pixels on a side")
     files = tuple(str(members["images"][i].get("file_name", "")) for i in order.tolist())
-    found = DataSet(name, ids, heights, widths, np.unique(categories[:, 0]), annotations, files)
+    kinds, first = np.unique(categories[:, 0], return_index=True)
+    told_names = [members["categories"][i].get("name", members["categories"][i]["id"]) for i in first.tolist()]
+    found = DataSet(name, ids, heights, widths, kinds, annotations, files, tuple(map(str, told_names)))
     faults = find_row_faults(annotations, know([found]), shown, wanted, told)
     if faults:
         raise refuse(faults)

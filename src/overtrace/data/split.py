@@ -1,0 +1,60 @@
+"""Parts of a data set; validation is held out by ground, so that nothing is both learned and measured."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from overtrace.data.labelled import DataSet, Labelled
+from overtrace.errors import BadData
+
+
+def hold_out(data: DataSet, share: float, rng: np.random.Generator) -> tuple[DataSet, DataSet]:
+    """The images kept, and those held out: all that show about ``share`` of the grounds, at least one of them.
+
+    Raises:
+        BadData: if there are not grounds enough that both parts have one.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share is {share}: wanted more than 0 and less than 1")
+    grounds = sorted(set(data.grounds))
+    if len(grounds) < 2:
+        raise BadData(f"{data.name} shows {len(grounds)} ground: two are needed to hold one out, add images")
+    count = min(max(round(share * len(grounds)), 1), len(grounds) - 1)
+    held = {grounds[i] for i in rng.permutation(len(grounds))[:count]}
+    chosen = np.array([ground in held for ground in data.grounds])
+    return subset(data, np.flatnonzero(~chosen).tolist()), subset(data, np.flatnonzero(chosen).tolist())
+
+
+def named(data: DataSet, names: Iterable[str]) -> DataSet:
+    """The images of these names, in this order.
+
+    Raises:
+        BadData: if there is no image of a name.
+    """
+    numbers = {name: i for i, name in enumerate(data.names)}
+    wanted = list(names)
+    strange = [name for name in wanted if name not in numbers]
+    if strange:
+        raise BadData(f"{data.name} has no image named {strange[0]}: name some of its {len(data):,}")
+    return subset(data, [numbers[name] for name in wanted])
+
+
+def subset(data: DataSet, indices: Iterable[int]) -> DataSet:
+    """The images of these numbers, in this order."""
+    chosen = tuple(range(len(data))[i] for i in indices)
+    return replace(
+        data,
+        names=tuple(data.names[i] for i in chosen),
+        grounds=tuple(data.grounds[i] for i in chosen),
+        read=_Chosen(data, chosen),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    data: DataSet
+    numbers: tuple[int, ...]
+
+    def __call__(self, i: int) -> Labelled:
+        return self.data.read(self.numbers[i])

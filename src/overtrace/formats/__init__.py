@@ -1,0 +1,1 @@
+"""Files that readers of data and judges of answers both read: COCO JSON, lists of images."""
