@@ -1,4 +1,6 @@
-"""What a network says of a block of an image, as bytes."""
+"""What a network says of a block of an image, as bytes or as it is."""
+
+from collections.abc import Iterator
 
 import numpy as np
 from numba import njit
@@ -9,6 +11,9 @@ from overtrace.models.runtime import Network
 from overtrace.raster.grid import within
 from overtrace.raster.lattice import Block
 from overtrace.raster.view import View
+
+Probabilities = NDArray[np.float32]
+Place = tuple[slice, slice]
 
 
 @njit(cache=True, nogil=True)
@@ -29,17 +34,34 @@ def predict_planes(view: View, network: Network, block: Block) -> NDArray[np.uin
         (3, h, w) uint8, 1 to 255, and 0 where there is no data: interior, touch and distance. Of a network that does
         not answer all three, nothing touches, and the interior stands for the distance.
     """
+    planes = np.zeros((network.card.channels, block.core.height, block.core.width), np.uint8)
+    for place, answer, valid in _ask(view, network, block):
+        _quantise(answer, valid, planes[:, *place])
+    return planes if network.card.planes == PLANES else _complete(planes, network.card.planes)
+
+
+def predict_probabilities(view: View, network: Network, block: Block) -> Probabilities:
+    """What the network says of a block, to the last digit.
+
+    Returns:
+        (planes, h, w) float32, 0 to 1, and 0 where there is no data: the planes of the card, in its order.
+    """
+    planes = np.zeros((network.card.channels, block.core.height, block.core.width), np.float32)
+    for place, answer, valid in _ask(view, network, block):
+        planes[:, *place] = answer * valid
+    return planes
+
+
+def _ask(view: View, network: Network, block: Block) -> Iterator[tuple[Place, Probabilities, NDArray[np.bool_]]]:
+    """For each window that sees data: where it answers in the block, what it answers, and where there is data."""
     outer = block.read
     image, valid = view.read(outer)
-    planes = np.zeros((network.card.channels, block.core.height, block.core.width), np.uint8)
     for window in block.windows:
         keep = within(window.keep, outer)
         if not valid[keep].any():
             continue
         answer = network.run(image[None, :, *within(window.read, outer)])[0]
-        kept = within(window.keep, window.read)
-        _quantise(answer[:, *kept], valid[keep], planes[:, *within(window.keep, block.core)])
-    return planes if network.card.planes == PLANES else _complete(planes, network.card.planes)
+        yield within(window.keep, block.core), answer[:, *within(window.keep, window.read)], valid[keep]
 
 
 def _complete(planes: NDArray[np.uint8], names: tuple[str, ...]) -> NDArray[np.uint8]:
