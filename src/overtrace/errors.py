@@ -31,3 +31,7 @@ class BadAnswer(OvertraceError):
 
 class BadDownload(OvertraceError):
     """A file from elsewhere that does not arrive, or is not the one that was asked for."""
+
+
+class BadData(OvertraceError):
+    """Labelled imagery that is not as its format says: a file missing, unreadable, or not fitting its partner."""
