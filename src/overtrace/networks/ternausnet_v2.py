@@ -153,14 +153,18 @@ def load_ternausnet(path: str | Path, *, abs_weight: bool = False) -> TernausNet
     weights = _read_weights(path)
     wanted = f"wanted TernausNetV2's ({', '.join(EVIDENCE)} and so on): name another file"
     if not all(isinstance(weights.get(key), torch.Tensor) and weights[key].ndim == 4 for key in EVIDENCE):
-        raise BadModel(f"{path} holds the weights {_tell_few(weights)}, {wanted}")
+        raise BadModel(f"{path} holds {_tell_few(weights)}, {wanted}")
     (width, bands), planes = weights[EVIDENCE[0]].shape[:2], weights[EVIDENCE[1]].shape[0]
     network = TernausNetV2(bands, planes, width=width, abs_weight=abs_weight)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        fault = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise BadModel(f"{path} holds other weights than TernausNetV2 has: {fault} Name another file") from error
+    own = network.state_dict()
+    lost = [name for name, weight in own.items() if _is_needed(name) and _shape(weights.get(name)) != weight.shape]
+    strange = [name for name in weights if name not in own]
+    if lost or strange:
+        counts = (
+            f"{len(lost)} are missing or of another shape, {len(strange)} are strange ({(lost + strange)[0]} first)"
+        )
+        raise BadModel(f"{path} holds other weights than TernausNetV2 has: {counts}: name another file")
+    network.load_state_dict(weights)
     return network.eval()
 
 
@@ -179,8 +183,18 @@ def _read_weights(path: str | Path) -> dict[str, Any]:
     return {str(name).replace("module.", "").replace("bn.", ""): weight for name, weight in weights.items()}
 
 
+def _is_needed(name: str) -> bool:
+    """Counters of batches came to torch after the published weights."""
+    return not name.endswith("num_batches_tracked")
+
+
+def _shape(weight: Any) -> torch.Size | None:
+    return weight.shape if isinstance(weight, torch.Tensor) else None
+
+
 def _tell_few(weights: dict[str, Any]) -> str:
-    return ", ".join(list(weights)[:2]) + (f" and {len(weights) - 2:,} more" if len(weights) > 2 else "")
+    more = f" and {len(weights) - 2:,} more" if len(weights) > 2 else ""
+    return f"the weights {', '.join(list(weights)[:2])}{more}" if weights else "no weights"
 
 
 def _conv3(inputs: int, outputs: int) -> nn.Conv2d:
