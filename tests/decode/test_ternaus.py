@@ -81,6 +81,19 @@ def test_a_wall_parts_two_houses_and_belongs_to_both():
     assert labels[5].tolist() == [0] * 4 + [1] * 11 + [2] * 11 + [0] * 4
 
 
+def test_a_border_takes_part_in_the_flood_and_is_cut_off():
+    planes = np.zeros((2, 30, 40), np.float32)
+    planes[0, 0:9, 10:14] = 1
+    planes[0, 0:4, 20:30] = 1
+    planes[0, 20:28, 35:40] = 1
+    labels = decode_ternaus(planes, border=5)
+    assert labels.shape == (20, 30)
+    expected = np.zeros((20, 30), np.int32)
+    # 16 of its 36 pixels are left; what lies in the border alone has no number.
+    expected[0:4, 5:9] = 1
+    np.testing.assert_array_equal(labels, expected)
+
+
 def test_under_twenty_pixels_is_dropped_and_numbers_close_up():
     planes = np.zeros((2, 20, 20), np.float32)
     planes[0, 0:19, 0:1] = 1

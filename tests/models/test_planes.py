@@ -40,3 +40,23 @@ def test_a_pixel_has_the_same_probability_in_any_block(asked):
         core = block.core
         part = whole[:, core.row : core.row + core.height, core.col : core.col + core.width]
         np.testing.assert_array_equal(predict_probabilities(view, network, block), part)
+
+
+@pytest.mark.parametrize("border", [0, 3, 8])
+def test_a_border_is_what_the_windows_around_say(asked, border):
+    view, network, lattice = asked
+    (whole,) = (predict_probabilities(view, network, block, border) for block in lattice.blocks(view.grid, 120))
+    assert whole.shape == (3, 90 + 2 * border, 120 + 2 * border)
+    (bare,) = (predict_probabilities(view, network, block) for block in lattice.blocks(view.grid, 120))
+    np.testing.assert_array_equal(whole[:, border : border + 90, border : border + 120], bare)
+    assert border == 0 or (whole[:, :, -border:] > 0).all()
+    block = lattice.blocks(view.grid, 120)[0]
+    corner = network.run(view.read(block.windows[-1].read)[0][None])[0]
+    rows, cols = 90 + border - block.windows[-1].read.row, 120 + border - block.windows[-1].read.col
+    np.testing.assert_array_equal(whole[:, -9:, -9:], corner[:, rows - 9 : rows, cols - 9 : cols])
+
+
+def test_a_border_beyond_the_margin_is_refused(asked):
+    view, network, lattice = asked
+    with pytest.raises(ValueError, match="a border of 9 pixels is not within the margin of 8"):
+        predict_probabilities(view, network, lattice.blocks(view.grid, 120)[0], 9)

@@ -17,11 +17,12 @@ LEAST_PX = 20
 """Instances of fewer pixels are dropped."""
 
 
-def decode_ternaus(probabilities: NDArray[np.float32]) -> NDArray[np.int32]:
+def decode_ternaus(probabilities: NDArray[np.float32], border: int = 0) -> NDArray[np.int32]:
     """The instances of an image; an object without a seed is none.
 
     Args:
-        probabilities: (2, H, W) interior and touch, 0 to 1.
+        probabilities: (2, H + 2 border, W + 2 border) interior and touch, 0 to 1.
+        border: pixels at each side that take part in the flood, and in the size of instances, before they are cut off.
     Returns:
         (H, W) labels from 1 to n, in the order of the first pixel of their seeds, row by row.
     """
@@ -31,10 +32,12 @@ def decode_ternaus(probabilities: NDArray[np.float32]) -> NDArray[np.int32]:
     ndimage.label(mask & (1 - touch > THRESHOLD), output=seeds[1:-1, 1:-1])
     _flood(np.pad(mask, 1), seeds)
     labels = seeds[1:-1, 1:-1]
-    kept = np.bincount(labels.ravel()) >= LEAST_PX
+    area = np.bincount(labels.ravel())
+    inner = labels[border : mask.shape[0] - border, border : mask.shape[1] - border]
+    kept = (area >= LEAST_PX) & (np.bincount(inner.ravel(), minlength=len(area)) > 0)
     kept[0] = False
     numbers: NDArray[np.int32] = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
-    return numbers[labels]
+    return numbers[inner]
 
 
 def score_instances(labels: NDArray[np.int32], interior: NDArray[np.float32]) -> NDArray[np.float32]:
