@@ -81,6 +81,7 @@ class TernausNetV2(nn.Module):
         self.dec2 = Up(2 * width + width, width, narrow)
         self.dec1 = ConvReLU(width + narrow, narrow)
         self.final = nn.Conv2d(narrow, planes, 1)
+        self.apply(_initialise)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of the planes, full size."""
@@ -205,3 +206,11 @@ def _stage(inputs: int, outputs: tuple[int, int], depth: int, abs_weight: bool) 
     """Blocks of two convolutions with ``outputs`` channels each."""
     blocks = (Residual(inputs if i == 0 else outputs[1], *outputs, abs_weight) for i in range(depth))
     return nn.Sequential(OrderedDict((f"block{i}", block) for i, block in enumerate(blocks, start=1)))
+
+
+def _initialise(module: nn.Module) -> None:
+    """The decoder has nothing that normalises: torch's own weights would let signals die away in it."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
