@@ -159,3 +159,44 @@ def test_processes_open_the_file_themselves(tmp_path):
     with ProcessPoolExecutor(1) as pool:
         there = pool.submit(view.read, Box(0, 0, 50, 50)).result()
     np.testing.assert_array_equal(here[0], there[0])
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 30), (3, 2), (1, 1)])
+@pytest.mark.parametrize("edges", ["symmetric", "reflect"])
+def test_beyond_the_edge_is_what_the_model_knows(tmp_path, edges, height, width):
+    values = noise(height, width)
+    view = open_view(open_raster(write_image(tmp_path / "a.tif", values)), edges=edges)
+    image, _ = view.read(Box(-8, -9, height + 16, width + 18))
+    np.testing.assert_allclose(image, np.pad(values, ((0, 0), (8, 8), (9, 9)), mode=edges) / 255, rtol=1e-6)
+
+
+def test_a_band_that_is_not_clipped_keeps_what_lies_beyond(tmp_path):
+    values = np.array([1000, 2047, 4094], np.uint16) * np.ones((3, 2, 1), np.uint16)
+    raster = open_raster(write_image(tmp_path / "a.tif", values))
+    rule = Scaling({"uint16": 2047.0}, None)
+    view = open_view(raster, scaling=rule, band_scaling={"green": Scaling({"uint16": 2047.0}, None, clip=False)})
+    image = view.read(Box(0, 0, 2, 3))[0]
+    np.testing.assert_allclose(image[:, 0, 2], [1, 2, 1])
+    np.testing.assert_allclose(image[:, 0, 0], [1000 / 2047] * 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0, 1, 700, 65535])
+def test_a_band_of_one_value_is_black(tmp_path, value):
+    values = noise(30, 40, dtype="uint16")
+    values[1] = value
+    view = open_view(open_raster(write_image(tmp_path / "a.tif", values)), scaling=Scaling({}, (0, 100)))
+    image = view.read(Box(0, 0, 30, 40))[0]
+    assert (image[1] == 0).all()
+    assert (image[0].min(), image[0].max()) == (0, 1)
+
+
+@pytest.mark.parametrize("nodata", [None, 0])
+def test_darkest_and_brightest_of_a_chip_are_exact_and_nodata_is_neither(tmp_path, nodata):
+    rng = np.random.default_rng(0)
+    values = rng.integers(300, 1500, (3, 650, 650)).astype(np.uint16)
+    values[:, 311, 222], values[:, 649, 649] = 250, 1999
+    values[:, :, 600:640] = 0
+    raster = open_raster(write_image(tmp_path / "a.tif", values, nodata=nodata))
+    view = open_view(raster, scaling=Scaling({}, (0, 100)))
+    assert view.low == (0 if nodata is None else 250,) * 3
+    assert view.high == (1999,) * 3

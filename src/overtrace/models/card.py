@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from overtrace.errors import BadModel
 from overtrace.models.deepness import deepness_entries
 from overtrace.models.metadata import read_metadata, write_metadata
+from overtrace.raster.fill import Edges
 from overtrace.raster.scaling import Scaling
 
 METADATA_KEY = "overtrace"
@@ -81,6 +82,8 @@ class Card(Frozen):
     """*Classes* models take images whose sides are multiples of this; the window itself, if they take one size alone."""
     margin: int = Field(ge=0)
     """Pixels at each side of the window for which it does not answer."""
+    edges: Edges = "symmetric"
+    """What it sees beyond the edges of an image."""
     planes: tuple[str, ...] = ()
     """What the output channels are: interior, and perhaps touch and distance."""
     precision: Literal["fp32", "int8"]

@@ -1,4 +1,6 @@
-"""What a network says of a block of an image, as bytes."""
+"""What a network says of a block of an image, as bytes or as it is."""
+
+from collections.abc import Iterator
 
 import numpy as np
 from numba import njit
@@ -6,9 +8,11 @@ from numpy.typing import NDArray
 
 from overtrace.models.card import PLANES
 from overtrace.models.runtime import Network
-from overtrace.raster.grid import within
-from overtrace.raster.lattice import Block
+from overtrace.raster.grid import Box, within
+from overtrace.raster.lattice import Block, Window
 from overtrace.raster.view import View
+
+Probabilities = NDArray[np.float32]
 
 
 @njit(cache=True, nogil=True)
@@ -29,17 +33,51 @@ def predict_planes(view: View, network: Network, block: Block) -> NDArray[np.uin
         (3, h, w) uint8, 1 to 255, and 0 where there is no data: interior, touch and distance. Of a network that does
         not answer all three, nothing touches, and the interior stands for the distance.
     """
+    planes = np.zeros((network.card.channels, block.core.height, block.core.width), np.uint8)
+    for window, answer, valid in _ask(view, network, block):
+        kept = within(window.keep, window.read)
+        _quantise(answer[:, *kept], valid, planes[:, *within(window.keep, block.core)])
+    return planes if network.card.planes == PLANES else _complete(planes, network.card.planes)
+
+
+def predict_probabilities(view: View, network: Network, block: Block, border: int = 0) -> Probabilities:
+    """What the network says of a block, to the last digit.
+
+    Args:
+        border: pixels beyond each side of the block that are wanted too, at most the margin of the card; beyond the
+            edges of the image they are what the network says of its mirror.
+    Returns:
+        (planes, h + 2 border, w + 2 border) float32, 0 to 1, and 0 where the block has no data: the planes of the card,
+        in its order.
+    """
+    if not 0 <= border <= network.card.margin:
+        raise ValueError(f"a border of {border} pixels is not within the margin of {network.card.margin}")
+    core = block.core
+    outer = Box(core.row - border, core.col - border, core.height + 2 * border, core.width + 2 * border)
+    planes = np.zeros((network.card.channels, outer.height, outer.width), np.float32)
+    for window, answer, valid in _ask(view, network, block):
+        wide = _widen(window.keep, core, border)
+        planes[:, *within(wide, outer)] = answer[:, *within(wide, window.read)]
+        planes[:, *within(window.keep, outer)] *= valid
+    return planes
+
+
+def _ask(view: View, network: Network, block: Block) -> Iterator[tuple[Window, Probabilities, NDArray[np.bool_]]]:
+    """Each window that is to answer for data, all that it answers, and where there is data among what it keeps."""
     outer = block.read
     image, valid = view.read(outer)
-    planes = np.zeros((network.card.channels, block.core.height, block.core.width), np.uint8)
     for window in block.windows:
         keep = within(window.keep, outer)
-        if not valid[keep].any():
-            continue
-        answer = network.run(image[None, :, *within(window.read, outer)])[0]
-        kept = within(window.keep, window.read)
-        _quantise(answer[:, *kept], valid[keep], planes[:, *within(window.keep, block.core)])
-    return planes if network.card.planes == PLANES else _complete(planes, network.card.planes)
+        if valid[keep].any():
+            yield window, network.run(image[None, :, *within(window.read, outer)])[0], valid[keep]
+
+
+def _widen(keep: Box, core: Box, border: int) -> Box:
+    """What a window keeps, and the border of the block where that begins beside it."""
+    top, left = border * (keep.row == core.row), border * (keep.col == core.col)
+    bottom = border * (keep.row + keep.height == core.row + core.height)
+    right = border * (keep.col + keep.width == core.col + core.width)
+    return Box(keep.row - top, keep.col - left, keep.height + top + bottom, keep.width + left + right)
 
 
 def _complete(planes: NDArray[np.uint8], names: tuple[str, ...]) -> NDArray[np.uint8]:

@@ -18,6 +18,7 @@ def view_image(raster: Raster, card: Card) -> View:
         card.scaling,
         band_scaling=card.band_scaling,
         short_side_px=card.short_side_px,
+        edges=card.edges,
     )
 
 

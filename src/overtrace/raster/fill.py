@@ -1,5 +1,7 @@
 """What a network sees where there is no image: the nearest pixels, and the image in a mirror beyond its edges."""
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -11,10 +13,16 @@ GREY = np.float32(0.4)
 """What holes hold further in: the brightness of an ordinary landscape."""
 
 
-def mirror(start: int, length: int, image_length: int) -> npt.NDArray[np.int64]:
+Edges = Literal["symmetric", "reflect"]
+"""What is seen beyond the edges, as ``numpy.pad`` calls it: the pixel at the edge again, or the one before it."""
+
+
+def mirror(start: int, length: int, image_length: int, edges: Edges = "symmetric") -> npt.NDArray[np.int64]:
     """For each of ``length`` positions from ``start`` on the pixel of the image that is seen there."""
-    positions = np.arange(start, start + length) % (2 * image_length)
-    return np.where(positions < image_length, positions, 2 * image_length - 1 - positions)
+    again = edges == "symmetric"
+    period = 2 * image_length if again else max(2 * image_length - 2, 1)
+    positions = np.arange(start, start + length) % period
+    return np.where(positions < image_length, positions, period - again - positions)
 
 
 @njit(cache=True, nogil=True)

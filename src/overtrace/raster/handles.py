@@ -52,8 +52,9 @@ def forget_handle(path: str) -> None:
 
 
 def is_address(path: str) -> bool:
-    """Whether GDAL finds ``path`` by other means than the file system: https, /vsis3, NETCDF:file:band."""
-    return path.startswith("/vsi") or "://" in path or (":" in path and not os.path.splitdrive(path)[0])
+    """Whether GDAL finds ``path`` by other means than the file system: https, /vsis3, NETCDF:file:band, text of VRT."""
+    known = path.startswith(("<VRTDataset", "/vsi")) or "://" in path
+    return known or (":" in path and not os.path.splitdrive(path)[0])
 
 
 @contextmanager

@@ -34,7 +34,9 @@ def measure_percentiles(raster: Raster, bands: Sequence[int], percentiles: tuple
     if sample.shape[1] == 0:
         return (0.0,) * len(bands), (1.0,) * len(bands)
     low, high = np.percentile(sample.astype(np.float32), percentiles, axis=1)
-    high = np.maximum(high, np.nextafter(low.astype(np.float32), np.float32(np.inf)))
+    # What is divided by this must not become infinite.
+    hair = np.maximum(np.spacing(np.abs(low).astype(np.float32)), np.finfo(np.float32).tiny)
+    high = np.maximum(high, low.astype(np.float32) + hair)
     return tuple(map(float, low)), tuple(map(float, high))
 
 

@@ -134,14 +134,19 @@ def stretch(
     valid: npt.NDArray[np.bool_],
     low: npt.NDArray[np.float32],
     high: npt.NDArray[np.float32],
+    least: npt.NDArray[np.float32],
+    most: npt.NDArray[np.float32],
     image: npt.NDArray[np.float32],
 ) -> None:
-    """Put values into ``image`` so that ``low`` becomes 0 and ``high`` 1; 0 where they are not valid."""
+    """Put values into ``image`` so that ``low`` becomes 0 and ``high`` 1, from ``least`` to ``most``.
+
+    They are 0 where they are not valid.
+    """
     bands, height, width = values.shape
     for band in range(bands):
         scale = np.float32(1) / (high[band] - low[band])
         for y in range(height):
             for x in range(width):
                 level = (np.float32(values[band, y, x]) - low[band]) * scale
-                level = min(max(level, np.float32(0)), np.float32(1))
+                level = min(max(level, least[band]), most[band])
                 image[band, y, x] = level if valid[y, x] else np.float32(0)

@@ -12,3 +12,5 @@ class Scaling:
     """Type of the file, as numpy names it, to the value that becomes 1."""
     percentiles: tuple[float, float] | None = (1.0, 99.0)
     """The two percentiles of each band that become 0 and 1; None where only the types above are accepted."""
+    clip: bool = True
+    """Values beyond become 0 and 1; else they keep their place on the scale, below 0 and above 1."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from overtrace.errors import BadImage
-from overtrace.raster.fill import REACH, fill_holes, mirror
+from overtrace.raster.fill import REACH, Edges, fill_holes, mirror
 from overtrace.raster.grid import Box, Grid
 from overtrace.raster.percentiles import Pair, measure_percentiles
 from overtrace.raster.resample import mix, stretch, weigh
@@ -43,6 +43,9 @@ class View:
     """For each band the value that becomes 0."""
     high: tuple[float, ...]
     """For each band the value that becomes 1."""
+    clip: tuple[bool, ...]
+    """For each band whether values beyond those become 0 and 1."""
+    edges: Edges = "symmetric"
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -54,15 +57,16 @@ class View:
         """Brightness in ``box``, and which of it is real; holes and what lies beyond the edges are filled.
 
         Returns:
-            (bands, height, width) from 0 to 1, and (height, width) False where there is no image.
+            (bands, height, width) from 0 to 1, and beyond in bands that are not clipped, and (height, width) False
+            where there is no image.
         Raises:
             BadImage: if the file is damaged there.
         """
         inside = clip(box, self.grid)
         if inside == box:
             return self._read_filled(box)
-        rows = mirror(box.row, box.height, self.grid.height)
-        cols = mirror(box.col, box.width, self.grid.width)
+        rows = mirror(box.row, box.height, self.grid.height, self.edges)
+        cols = mirror(box.col, box.width, self.grid.width, self.edges)
         top, left = int(rows.min()), int(cols.min())
         seen = Box(top, left, int(rows.max()) - top + 1, int(cols.max()) - left + 1)
         image, valid = self._read_filled(seen)
@@ -85,7 +89,9 @@ class View:
         """The same with 0 in the holes."""
         values, valid = self._read_resampled(box)
         image = np.empty(values.shape, np.float32)
-        stretch(values, valid, np.array(self.low, np.float32), np.array(self.high, np.float32), image)
+        low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
+        least, most = np.where(self.clip, [[0.0], [1.0]], [[-np.inf], [np.inf]]).astype(np.float32)
+        stretch(values, valid, low, high, least, most, image)
         return image, valid
 
     def _read_resampled(self, box: Box) -> tuple[npt.NDArray[np.generic], Mask]:
@@ -122,6 +128,7 @@ def open_view(
     *,
     band_scaling: Mapping[str, Scaling] | None = None,
     short_side_px: int | None = None,
+    edges: Edges = "symmetric",
 ) -> View:
     """Fit an image to a model.
 
@@ -130,6 +137,7 @@ def open_view(
         pixel_size_range_m: finest and coarsest pixel that the model knows; None for any.
         scaling: of all bands that ``band_scaling`` does not name.
         short_side_px: pixels of the short side of the view, whatever their size on the ground.
+        edges: what the model sees beyond them.
     Raises:
         BadImage: if the image lacks a band that the model wants, holds values that it has no scale for, or is so
             coarse that it shows nothing of what the model knows.
@@ -139,7 +147,7 @@ def open_view(
     scalings = [(band_scaling or {}).get(role, scaling or Scaling()) for role in bands]
     low, high = _choose_scale(raster, numbers, scalings)
     grid = fit_grid(raster.grid, pixel_size_range_m) if short_side_px is None else _shrink(raster.grid, short_side_px)
-    return View(raster, grid, numbers, low, high)
+    return View(raster, grid, numbers, low, high, tuple(scaling.clip for scaling in scalings), edges)
 
 
 def choose_bands(raster: Raster, roles: Sequence[str]) -> tuple[int, ...]:
