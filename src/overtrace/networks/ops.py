@@ -131,30 +131,40 @@ def roi_align(features: Tensor, boxes: Tensor, images: Tensor, size: int, scale:
 def _roi_align(features: Tensor, boxes: Tensor, images: Tensor, size: int, scale: float, sampling: int) -> Tensor:
     corners = boxes * scale - 0.5
     start, extent = corners[:, :2], corners[:, 2:] - corners[:, :2]
-    counts = torch.full_like(start, sampling) if sampling else torch.ceil(extent / size).clamp(min=0)
-    kinds, kind_of = torch.unique(torch.cat((images[:, None], counts.long()), 1), dim=0, return_inverse=True)
-    where = [boxes.new_empty(0, dtype=torch.long)]
-    pooled = [features.new_empty((0, features.shape[1], size, size))]
-    for kind, (image, columns, rows) in enumerate(kinds.tolist()):
-        alike = (kind_of == kind).nonzero()[:, 0]
-        each = max(1, SAMPLES // (features.shape[1] * size * size * max(1, rows * columns)))
-        for some in torch.split(alike, each):
-            where.append(some)
-            pooled.append(_pool(features[image : image + 1], start[some], extent[some], size, rows, columns))
+    counts = (torch.full_like(start, sampling) if sampling else torch.ceil(extent / size).clamp(min=0)).long()
+    run = (counts.prod(1) * features.shape[1] * size**2).cumsum(0) // SAMPLES
+    parts, part_of = torch.unique(torch.stack((images, run), 1), dim=0, return_inverse=True)
+    each = torch.split(features, 1)
+    where = [(part_of == part).nonzero()[:, 0] for part in range(len(parts))]
+    pooled = [
+        _pool(each[image], start[some], extent[some], counts[some], size)
+        for image, some in zip(parts[:, 0].tolist(), where, strict=True)
+    ]
+    if not pooled:
+        return features.new_zeros(0, features.shape[1], size, size)
     return torch.cat(pooled)[torch.cat(where).argsort()]
 
 
-def _pool(feature: Tensor, start: Tensor, extent: Tensor, size: int, rows: int, columns: int) -> Tensor:
-    """Boxes of one image (1, C, H, W) with the same number of samples in a bin: (R, C, size, size)."""
-    if rows == 0 or columns == 0:
-        return feature.new_zeros(len(start), feature.shape[1], size, size)
-    height, width = feature.shape[2:]
-    x = _samples(start[:, 0], extent[:, 0], size * columns, width)
-    y = _samples(start[:, 1], extent[:, 1], size * rows, height)
-    grid = torch.stack((x[:, None, :].expand(-1, y.shape[1], -1), y[:, :, None].expand(-1, -1, x.shape[1])), -1)
-    flat = grid.reshape(1, -1, x.shape[1], 2).to(feature)
-    values = torch.nn.functional.grid_sample(feature, flat, padding_mode="zeros", align_corners=False)
-    return values.view(-1, len(start), size, rows, size, columns).mean((3, 5)).transpose(0, 1)
+def _pool(feature: Tensor, start: Tensor, extent: Tensor, counts: Tensor, size: int) -> Tensor:
+    """Boxes of one image (1, C, H, W), sampled in one go: (R, C, size, size)."""
+    channels = feature.shape[1]
+    kinds, kind_of = torch.unique(counts, dim=0, return_inverse=True)
+    shapes: list[list[int]] = kinds.tolist()
+    where = [(kind_of == kind).nonzero()[:, 0] for kind in range(len(shapes))]
+    grids = []
+    for alike, (columns, rows) in zip(where, shapes, strict=True):
+        x = _samples(start[alike, 0], extent[alike, 0], size * columns, feature.shape[3])
+        y = _samples(start[alike, 1], extent[alike, 1], size * rows, feature.shape[2])
+        grid = torch.stack((x[:, None, :].expand(-1, y.shape[1], -1), y[:, :, None].expand(-1, -1, x.shape[1])), -1)
+        grids.append(grid.reshape(-1, 2))
+    flat = torch.cat(grids)[None, None].to(feature)
+    values = torch.nn.functional.grid_sample(feature, flat, align_corners=False)[0, :, 0]
+    pieces = torch.split(values, [len(grid) for grid in grids], 1)
+    pooled = [
+        piece.view(channels, len(alike), size, rows, size, columns).sum((3, 5)) / max(1, rows * columns)
+        for piece, alike, (columns, rows) in zip(pieces, where, shapes, strict=True)
+    ]
+    return torch.cat(pooled, 1)[:, torch.cat(where).argsort()].transpose(0, 1)
 
 
 def _samples(start: Tensor, extent: Tensor, count: int, length: int) -> Tensor:
