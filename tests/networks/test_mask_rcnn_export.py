@@ -11,18 +11,21 @@ from overtrace.networks.rcnn_export import OUTPUTS, export_mask_rcnn  # noqa: E4
 from tests.support.tiny_rcnn import TINY, build_decided, draw_image  # noqa: E402
 
 CASES = {
-    "one class": (replace(TINY, classes=1, score_least=0.55), 128),
-    "three classes, fixed sampling": (replace(TINY, classes=3, score_least=0.4, sampling=2), 96),
+    "one class, fixed sampling": (replace(TINY, classes=1, score_least=0.55, sampling=2), 96),
     "many boxes, small levels": (replace(TINY, canonical_size=40, detections=300, anchor_ratios=(0.5, 1, 2)), 160),
-    "red first, an odd window": (replace(TINY, bgr=False, stride_in_1x1=False), 100),
-    "frozen norm": (replace(IMAGENET, **{f: getattr(TINY, f) for f in ("classes", "blocks", "width")}), 64),
+    "torchvision's bands, an odd window": (
+        replace(TINY, bgr=False, stride_in_1x1=False, norm="frozen", pixel_std=IMAGENET.pixel_std),
+        100,
+    ),
 }
 
 
 def run_onnxruntime(path):
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda image: session.run(list(OUTPUTS), {"image": image})
 
 
@@ -34,7 +37,7 @@ def run_openvino(path):
     return lambda image: [network([image])[name] for name in OUTPUTS]
 
 
-RUNTIMES = {"ONNX Runtime": run_onnxruntime, "OpenVINO": run_openvino}
+RUNTIMES = (run_onnxruntime, run_openvino)
 
 
 def assert_same_detections(detected, wanted):
@@ -59,28 +62,29 @@ def test_the_file_detects_what_torch_detects(case, tmp_path):
     settings, window = CASES[case]
     network = build_decided(settings)
     export_mask_rcnn(network, window, tmp_path / "model.onnx")
-    images = [draw_image(seed, window, window) for seed in range(2)] + [torch.rand(1, 3, window, window)]
+    images = [draw_image(seed, window, window) for seed in range(2)]
     with torch.no_grad():
         wanted = [[array.numpy() for array in network(image)] for image in images]
     assert min(len(boxes) for boxes, *_ in wanted) > 3
-    for load in RUNTIMES.values():
+    for load in RUNTIMES:
         run = load(tmp_path / "model.onnx")
         for image, detections in zip(images, wanted, strict=True):
             assert_same_detections(run(image.numpy()), detections)
 
 
-@pytest.mark.parametrize("load", RUNTIMES.values(), ids=RUNTIMES)
-def test_a_file_may_detect_nothing(load, tmp_path):
-    network = build_decided(replace(TINY, score_least=1.0))
-    export_mask_rcnn(network, 64, tmp_path / "model.onnx")
-    detected = load(tmp_path / "model.onnx")(draw_image(0, 64, 64).numpy())
-    assert [array.shape for array in detected] == [(0, 4), (0,), (0,), (0, 28, 28)]
+def test_a_file_may_detect_nothing(tmp_path):
+    export_mask_rcnn(build_decided(replace(TINY, score_least=1.0)), 64, tmp_path / "model.onnx")
+    for load in RUNTIMES:
+        detected = load(tmp_path / "model.onnx")(draw_image(0, 64, 64).numpy())
+        assert [array.shape for array in detected] == [(0, 4), (0,), (0,), (0, 28, 28)]
 
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "model.onnx"
-    export_mask_rcnn(build_decided().train(), 64, path)
+    network = build_decided().train()
+    export_mask_rcnn(network, 64, path)
+    assert network.training
     return onnx.load(path).graph
 
 
@@ -99,9 +103,3 @@ def test_names_and_shapes_of_the_file(graph):
     assert [(value.name, shape(value)) for value in graph.input] == [("image", [1, 3, 64, 64])]
     assert [value.name for value in graph.output] == ["boxes", "scores", "classes", "masks"]
     assert {str(shape(value)[0]) for value in graph.output} == {"detections"}
-
-
-def test_export_leaves_the_network_training(tmp_path):
-    network = build_decided().train()
-    export_mask_rcnn(network, 64, tmp_path / "model.onnx")
-    assert network.training

@@ -122,7 +122,7 @@ def test_a_network_that_does_not_fit_stays_as_it_was(path):
 
 
 @pytest.mark.parametrize("name", ["a.pth", "a.pkl"])
-@pytest.mark.parametrize("content", [b"", b"no checkpoint", pickle.dumps([1, 2]), b"PK\x03\x04"])
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", pickle.dumps([1, 2], protocol=2), b"PK\x03\x04"])
 def test_other_files_are_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     assert "wanted a .pth or .pkl of detectron2" in refusal(tmp_path / name)

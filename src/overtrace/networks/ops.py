@@ -79,10 +79,6 @@ def batched_nms(boxes: Tensor, scores: Tensor, threshold: float, least: float, m
     if torch.onnx.is_in_onnx_export():
         exported: Tensor = _OnnxNms.apply(boxes, scores, threshold, least, most)  # type: ignore[no-untyped-call]
         return exported
-    return _batched_nms(boxes, scores, threshold, least, most)
-
-
-def _batched_nms(boxes: Tensor, scores: Tensor, threshold: float, least: float, most: int) -> Tensor:
     kept = [scores.new_empty((0, 2), dtype=torch.long)]
     takes_part = scores > least
     for group in takes_part.any(1).nonzero()[:, 0].tolist():
@@ -202,10 +198,13 @@ def paste(masks: Tensor, boxes: Tensor, size: tuple[int, int], threshold: float 
     return pasted
 
 
+# While a network is exported only kinds and shapes count; the numbers that go through it are dropped.
+
+
 class _OnnxNms(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, boxes: Tensor, scores: Tensor, threshold: float, least: float, most: int) -> Tensor:
-        return _batched_nms(boxes, scores, threshold, least, most)
+        return torch.zeros((1, 2), dtype=torch.long, device=boxes.device)
 
     @staticmethod
     def symbolic(g: Any, boxes: Any, scores: Any, threshold: float, least: float, most: int) -> Any:
@@ -223,7 +222,7 @@ class _OnnxRoiAlign(torch.autograd.Function):
     def forward(
         ctx: Any, features: Tensor, boxes: Tensor, images: Tensor, size: int, scale: float, sampling: int
     ) -> Tensor:
-        return _roi_align(features, boxes, images, size, scale, sampling)
+        return features.new_zeros(len(boxes), features.shape[1], size, size)
 
     @staticmethod
     def symbolic(g: Any, features: Any, boxes: Any, images: Any, size: int, scale: float, sampling: int) -> Any:
