@@ -165,6 +165,15 @@ def test_a_seed_repeats_the_losses():
     assert losses(1) != losses(2)
 
 
+def test_mixed_precision_changes_little():
+    network, target = build(), rectangles(128, 128, (10, 20, 50, 60), (60, 20, 100, 60))
+    exact = network.losses(draw_image(0), [target], torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = network.losses(draw_image(0), [target], torch.Generator().manual_seed(0))
+        assert {array.dtype for array in network(draw_image(0))} == {torch.float32, torch.int64}
+    torch.testing.assert_close(mixed, exact, rtol=0.1, atol=0.01)
+
+
 def test_as_many_targets_as_images():
     with pytest.raises(ValueError, match="1 images and 0 targets"):
         build().losses(draw_image(0), [])

@@ -119,7 +119,7 @@ def roi_align(features: Tensor, boxes: Tensor, images: Tensor, size: int, scale:
     ops = torchvision_ops()
     if ops is not None:
         regions = torch.cat((images[:, None].to(boxes), boxes), 1)
-        pooled: Tensor = ops.roi_align(features, regions, size, scale, sampling or -1, aligned=True)
+        pooled: Tensor = ops.roi_align(features.to(boxes.dtype), regions, size, scale, sampling or -1, aligned=True)
         return pooled
     return _roi_align(features, boxes, images, size, scale, sampling)
 
@@ -130,14 +130,15 @@ def _roi_align(features: Tensor, boxes: Tensor, images: Tensor, size: int, scale
     counts = (torch.full_like(start, sampling) if sampling else torch.ceil(extent / size).clamp(min=0)).long()
     run = (counts.prod(1) * features.shape[1] * size**2).cumsum(0) // SAMPLES
     parts, part_of = torch.unique(torch.stack((images, run), 1), dim=0, return_inverse=True)
-    each = torch.split(features, 1)
+    # Half precision, as mixed training has it, is too coarse for coordinates.
+    each = torch.split(features.to(boxes.dtype), 1)
     where = [(part_of == part).nonzero()[:, 0] for part in range(len(parts))]
     pooled = [
         _pool(each[image], start[some], extent[some], counts[some], size)
         for image, some in zip(parts[:, 0].tolist(), where, strict=True)
     ]
     if not pooled:
-        return features.new_zeros(0, features.shape[1], size, size)
+        return boxes.new_zeros(0, features.shape[1], size, size)
     return torch.cat(pooled)[torch.cat(where).argsort()]
 
 
@@ -153,8 +154,7 @@ def _pool(feature: Tensor, start: Tensor, extent: Tensor, counts: Tensor, size: 
         y = _samples(start[alike, 1], extent[alike, 1], size * rows, feature.shape[2])
         grid = torch.stack((x[:, None, :].expand(-1, y.shape[1], -1), y[:, :, None].expand(-1, -1, x.shape[1])), -1)
         grids.append(grid.reshape(-1, 2))
-    flat = torch.cat(grids)[None, None].to(feature)
-    values = torch.nn.functional.grid_sample(feature, flat, align_corners=False)[0, :, 0]
+    values = torch.nn.functional.grid_sample(feature, torch.cat(grids)[None, None], align_corners=False)[0, :, 0]
     pieces = torch.split(values, [len(grid) for grid in grids], 1)
     pooled = [
         piece.view(channels, len(alike), size, rows, size, columns).sum((3, 5)) / max(1, rows * columns)

@@ -49,8 +49,8 @@ class BoxPredictor(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(R, classes + 1) and (R, classes, 4)."""
-        return self.cls_score(x), self.bbox_pred(x).unflatten(1, (-1, 4))
+        """(R, classes + 1) and (R, classes, 4), float32."""
+        return self.cls_score(x).float(), self.bbox_pred(x).unflatten(1, (-1, 4)).float()
 
 
 class MaskHead(nn.Sequential):
@@ -74,11 +74,11 @@ class MaskHead(nn.Sequential):
         self.predictor = predictor
 
     def forward(self, input: Tensor) -> Tensor:
-        """(R, classes, 2 * pooled, 2 * pooled) logits."""
+        """(R, classes, 2 * pooled, 2 * pooled) logits, float32."""
         *layers, predictor = self.children()
         for layer in layers:
             input = torch.relu_(layer(input))
-        logits: Tensor = predictor(input)
+        logits: Tensor = predictor(input).float()
         return logits
 
 

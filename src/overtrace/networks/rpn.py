@@ -31,11 +31,11 @@ class ProposalHead(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, level: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, H * W * A) and steps (N, H * W * A, 4) in the order of ``spread``."""
+        """Logits (N, H * W * A) and steps (N, H * W * A, 4), float32, in the order of ``spread``."""
         x = torch.relu_(self.conv(level))
         logits = self.objectness_logits(x).permute(0, 2, 3, 1).flatten(1)
         steps = self.anchor_deltas(x).unflatten(1, (-1, 4)).permute(0, 3, 4, 1, 2).flatten(1, 3)
-        return logits, steps
+        return logits.float(), steps.float()
 
 
 class Anchors(nn.Module):
