@@ -166,7 +166,9 @@ def test_a_pixel_belongs_to_the_first_that_holds_it():
 def test_painting_a_part_is_a_part_of_painting_all(row):
     rng = np.random.default_rng(row)
     corners = rng.uniform(-4, 30, (20, 2))
-    found = detections(np.concatenate([corners, corners + rng.uniform(1, 15, (20, 2))], axis=1), mask=rng.random((5, 5)))
+    found = detections(
+        np.concatenate([corners, corners + rng.uniform(1, 15, (20, 2))], axis=1), mask=rng.random((5, 5))
+    )
     whole = paint(found, Box(0, 0, 30, 30), np.ones((30, 30), bool), 0.4)
     part = paint(found, Box(7 * row, 3, 11, 20), np.ones((11, 20), bool), 0.4)
     np.testing.assert_array_equal(part, whole[7 * row : 7 * row + 11, 3:23])

@@ -99,7 +99,7 @@ def test_only_what_is_sure_enough_and_lies_in_the_window_counts(tmp_path):
 def test_places_are_exact_in_a_wide_image(tmp_path):
     boxes = np.array([[10.1, 10, 20.3, 20]], np.float32)
     (found,) = predict(tmp_path / "a.tif", ask_of([], boxes, [0.9], [0]), mark(64, 20_000), block=48 * 1000)
-    np.testing.assert_array_equal(found.boxes[-1], boxes[0].astype(np.float64) + [19_960, 0, 19_960, 0])
+    np.testing.assert_array_equal(found.boxes[-1], boxes[0].astype(np.float64) + np.array([19_960, 0, 19_960, 0]))
 
 
 def test_a_class_without_a_name_is_a_fault_of_the_model(tmp_path):

@@ -25,9 +25,7 @@ def predict_detections(view: View, network: Network, block: Block) -> Detections
     return find_in_block(view, network, block, network.card.detect.min_score)[0]
 
 
-def find_in_block(
-    view: View, network: Network, block: Block, min_score: float
-) -> tuple[Detections, NDArray[np.bool_]]:
+def find_in_block(view: View, network: Network, block: Block, min_score: float) -> tuple[Detections, NDArray[np.bool_]]:
     """The same with another score, and (h, w) which pixels of the core of the block hold data."""
     outer = block.read
     image, valid = view.read(outer)

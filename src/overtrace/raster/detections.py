@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """Objects of one image, sorted as ``rank`` says."""
+    """Objects of one image, in the order of ``rank``."""
 
     boxes: NDArray[np.floating[Any]]
     """(n, 4) left, top, right, bottom in pixels of the view, corner convention; float32 cannot tell the pixels of large
@@ -30,18 +30,21 @@ class Detections:
         return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
-NOTHING = Detections(
-    np.zeros((0, 4)), np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros((0, 1, 1), np.float32)
-)
+NOTHING = Detections(np.zeros((0, 4)), np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros((0, 1, 1), np.float32))
 
 
-def gather_detections(parts: Sequence[Detections]) -> Detections:
-    """All detections of several parts, sorted; those that are not empty have masks of one size."""
+def concatenate(parts: Sequence[Detections]) -> Detections:
+    """All detections of several parts, in order; those that are not empty have masks of one size."""
     found = [part for part in parts if len(part)]
     if not found:
         return NOTHING
-    together = Detections(*(np.concatenate([getattr(part, f.name) for part in found]) for f in fields(Detections)))
-    return together.take(rank(together.boxes, together.scores, together.classes))
+    return Detections(*(np.concatenate([getattr(part, f.name) for part in found]) for f in fields(Detections)))
+
+
+def gather_detections(parts: Sequence[Detections]) -> Detections:
+    """The same, sorted."""
+    found = concatenate(parts)
+    return found.take(rank(found.boxes, found.scores, found.classes))
 
 
 def rank(
