@@ -23,7 +23,7 @@ from skimage.segmentation import watershed
 from benchmarks.record import describe_machine, publish
 from benchmarks.scene import draw_pictures, draw_planes, write_image
 from overtrace.decode.parameters import Parameters
-from overtrace.models.card import read_card
+from overtrace.models.card import DetectParameters, read_card
 from overtrace.models.runtime import load_network
 from overtrace.models.shipped import find_model
 from overtrace.raster.arrays import load
@@ -34,9 +34,10 @@ from overtrace.raster.view import View, open_view
 from overtrace.trace.assemble import Assembler
 from overtrace.trace.draw import draw_block
 from overtrace.trace.job import Job
+from overtrace.trace.methods import METHODS
 from overtrace.trace.options import Options
 from overtrace.trace.pipeline import trace
-from overtrace.trace.predict import keep_planes, settle_seeds
+from overtrace.trace.planes import keep_planes, label_block, settle_seeds
 from overtrace.vector.rings import to_shapely
 
 SIMPLIFY_PX = 0.75
@@ -120,9 +121,11 @@ def trace_planes(view: View, planes: np.ndarray, folder: Path) -> int:
         model=Path(),
         runtime="openvino",
         workers=1,
+        task="planes",
         lattice=Lattice(512, 64),
         block=1024,
         parameters=Parameters(),
+        detect=DetectParameters(),
         simplify_px=SIMPLIFY_PX,
         keep_labels=False,
         folder=folder,
@@ -131,10 +134,10 @@ def trace_planes(view: View, planes: np.ndarray, folder: Path) -> int:
         core = block.core
         keep_planes(job, block, planes[:, core.row : core.row + core.height, core.col : core.col + core.width])
     settle_seeds(job)
-    assembler = Assembler()
+    assembler = Assembler(METHODS["planes"].measures)
     count = 0
     for block in job.blocks:
-        draw_block(job, block)
+        draw_block(job, block, label_block(job, block))
         for instances in assembler.add(block.index, load(job.outlines_file(block))):
             count += len(to_shapely(instances.polygons, np.eye(2, 3)))
     return count

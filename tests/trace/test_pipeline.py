@@ -142,7 +142,7 @@ def break_off(scene, out: Path, **options) -> None:
 def test_damaged_scratch_files_are_made_again(scene, expected, tmp_path):
     out = tmp_path / "out.gpkg"
     break_off(scene, out)
-    first, second, *_ = sorted((tmp_path / ".out.gpkg.scratch" / "image-00000").glob("planes-*"))
+    first, second, *_ = sorted((tmp_path / ".out.gpkg.scratch" / "image-00000").glob("answer-*"))
     content = bytearray(first.read_bytes())
     content[len(content) // 2] ^= 255
     first.write_bytes(content)

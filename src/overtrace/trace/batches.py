@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.decode.instances import Sums, score
 from overtrace.raster.view import View
 from overtrace.trace.assemble import Instances
 from overtrace.vector.rings import take_polygons, to_shapely
@@ -27,8 +26,7 @@ def make_batch(image: int, view: View, instances: Instances, choice: Choice) -> 
     Args:
         image: index of the image.
     """
-    scores = score(instances.sums)
-    kept = np.flatnonzero(_is_kept(instances.sums, scores, view, choice))
+    kept = np.flatnonzero(_is_kept(instances, view, choice))
     polygons = take_polygons(instances.polygons, kept)
     in_image = _to_image(view)
     polygons_px = to_shapely(polygons, in_image)
@@ -37,9 +35,9 @@ def make_batch(image: int, view: View, instances: Instances, choice: Choice) -> 
     return Batch(
         image=image,
         ids=polygons.ids,
-        classes=np.zeros(len(kept), np.int16),
-        scores=scores[kept],
-        areas_px=instances.sums.area[kept],
+        classes=instances.classes[kept],
+        scores=instances.scores[kept],
+        areas_px=instances.areas[kept],
         polygons_px=polygons_px,
         polygons=polygons_px if view.grid.crs is None else to_shapely(polygons, matrix),
     )
@@ -51,9 +49,9 @@ def _to_image(view: View) -> NDArray[np.float64]:
     return np.array([[image.width / seen.width, 0, 0], [0, image.height / seen.height, 0]])
 
 
-def _is_kept(sums: Sums, scores: NDArray[np.float32], view: View, choice: Choice) -> NDArray[np.bool_]:
-    kept = (sums.area >= choice.min_area_px) & (scores >= choice.min_score)
+def _is_kept(instances: Instances, view: View, choice: Choice) -> NDArray[np.bool_]:
+    kept = (instances.areas >= choice.min_area_px) & (instances.scores >= choice.min_score)
     size = view.grid.pixel_size_m
     if choice.min_area_m2 > 0 and size is not None:
-        kept &= sums.area * (size[0] * size[1]) >= choice.min_area_m2
-    return kept
+        kept &= instances.areas * (size[0] * size[1]) >= choice.min_area_m2
+    return np.asarray(kept)

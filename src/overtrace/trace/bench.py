@@ -8,7 +8,7 @@ from pathlib import Path
 from overtrace.models.runtime import Network, load_network
 from overtrace.trace.draw import draw_block
 from overtrace.trace.job import Job
-from overtrace.trace.predict import predict_block
+from overtrace.trace.methods import METHODS
 
 
 class Bench:
@@ -16,6 +16,7 @@ class Bench:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.method = METHODS[job.task]
 
     @cached_property
     def network(self) -> Network:
@@ -28,11 +29,16 @@ class Bench:
 
     def predict(self, index: int) -> None:
         """First pass over block ``index``."""
-        predict_block(self.job, self.network, self.job.blocks[index])
+        self.method.predict(self.job, self.network, self.job.blocks[index])
+
+    def settle(self) -> None:
+        """Between the passes, once all blocks have been predicted."""
+        self.method.settle(self.job)
 
     def draw(self, index: int) -> None:
         """Second pass over block ``index``."""
-        draw_block(self.job, self.job.blocks[index])
+        block = self.job.blocks[index]
+        draw_block(self.job, block, self.method.label(self.job, block))
 
     def __reduce__(self) -> tuple[Callable[[Path], "Bench"], tuple[Path]]:
         return open_bench, (self.job.folder,)

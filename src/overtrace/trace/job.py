@@ -6,9 +6,11 @@ from pathlib import Path
 
 from overtrace.decode.flood import halo_px
 from overtrace.decode.parameters import Parameters
+from overtrace.models.card import DetectParameters
 from overtrace.models.runtime import Runtime
-from overtrace.raster.grid import Box, overlap
+from overtrace.raster.grid import Box
 from overtrace.raster.lattice import Block, Lattice
+from overtrace.raster.source import clip
 from overtrace.raster.view import View
 
 
@@ -21,9 +23,12 @@ class Job:
     runtime: Runtime
     workers: int
     """Threads that run the network at the same time in one process."""
+    task: str
+    """That of the model, and so the method: see ``overtrace.trace.methods``."""
     lattice: Lattice
     block: int
     parameters: Parameters
+    detect: DetectParameters
     simplify_px: float
     """In pixels of the view; 0 keeps every corner."""
     keep_labels: bool
@@ -43,29 +48,27 @@ class Job:
 
     def neighbours(self, block: Block) -> list[Block]:
         """The blocks that the halo of a block reaches, itself among them, in order."""
-        return [other for other in self._near(block) if overlap(other.core, self.halo_box(block)) is not None]
+        return self.blocks_in(self.halo_box(block))
 
-    def _near(self, block: Block) -> list[Block]:
-        reach = (
-            -(-halo_px(self.parameters) // self.blocks[0].core.height),
-            -(-halo_px(self.parameters) // self.blocks[0].core.width),
-        )
-        row, col = divmod(block.index, self.blocks_across)
-        rows = range(max(row - reach[0], 0), min(row + reach[0] + 1, len(self.blocks) // self.blocks_across))
-        cols = range(max(col - reach[1], 0), min(col + reach[1] + 1, self.blocks_across))
-        return [self.blocks[r * self.blocks_across + c] for r in rows for c in cols]
+    def blocks_in(self, box: Box) -> list[Block]:
+        """The blocks whose cores share pixels with a box inside the image, in order."""
+        first = self.blocks[0].core
+        rows = range(box.row // first.height, (box.row + box.height - 1) // first.height + 1)
+        cols = range(box.col // first.width, (box.col + box.width - 1) // first.width + 1)
+        return [self.blocks[row * self.blocks_across + col] for row in rows for col in cols]
 
     def halo_box(self, block: Block) -> Box:
         """The core of a block and its halo, cut at the edges of the image."""
-        halo, core, grid = halo_px(self.parameters), block.core, self.view.grid
-        top, left = max(core.row - halo, 0), max(core.col - halo, 0)
-        bottom = min(core.row + core.height + halo, grid.height)
-        right = min(core.col + core.width + halo, grid.width)
-        return Box(top, left, bottom - top, right - left)
+        return self.widen(block.core, halo_px(self.parameters))
 
-    def planes_file(self, block: Block) -> Path:
-        """What the network said of a block, and its seeds."""
-        return self.folder / f"planes-{block.index:07d}"
+    def widen(self, box: Box, by_px: int) -> Box:
+        """A box with some pixels more at each side, cut at the edges of the image."""
+        wide = Box(box.row - by_px, box.col - by_px, box.height + 2 * by_px, box.width + 2 * by_px)
+        return clip(wide, self.view.grid)
+
+    def answer_file(self, block: Block) -> Path:
+        """What the network said of a block."""
+        return self.folder / f"answer-{block.index:07d}"
 
     def outlines_file(self, block: Block) -> Path:
         """The polygons of a block, and the pieces of those that go on in others."""
@@ -77,5 +80,5 @@ class Job:
 
     @property
     def ids_file(self) -> Path:
-        """The id of each seed of each block."""
+        """The id of each seed, or of each detection, of each block."""
         return self.folder / "ids"

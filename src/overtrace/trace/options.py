@@ -6,11 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from overtrace.decode.parameters import Parameters
 from overtrace.errors import BadOption
+from overtrace.models.card import Card, DetectParameters
 from overtrace.models.runtime import Runtime
 from overtrace.raster.grid import Grid
 from overtrace.trace.executor import Kind
+
+WHOLE = [f.name for f in fields(Parameters) if f.type is int]
+"""Decode parameters of planes that are whole numbers."""
+PARTS = list(DetectParameters.model_fields)
+"""Decode parameters of detections, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class Options:
     pixel_size_m: float | None = None
     bands: Mapping[str, int] = field(default_factory=dict)
     """Role to band number, from 1, where the image does not say or says it wrong."""
-    decode: Mapping[str, int] = field(default_factory=dict)
+    decode: Mapping[str, float] = field(default_factory=dict)
     """Decode parameters that differ from those of the card."""
     min_area_m2: float | None = None
     """None for what the card says."""
@@ -73,29 +81,41 @@ def parse_length(text: str) -> Length:
     return Length(float(match[1]), match[2] or "px")
 
 
-def parse_parameters(text: str) -> dict[str, int]:
-    """Decode parameters such as ``interior=120,grow_px=24``.
+def parse_parameters(text: str) -> dict[str, float]:
+    """Decode parameters such as ``interior=120,grow_px=24`` or ``overlap=0.3``.
 
     Raises:
         BadOption: if it is not written like that.
     """
-    pairs = [re.fullmatch(r"\s*(\w+)\s*=\s*(\d+)\s*", part) for part in text.split(",") if part.strip()]
+    pairs = [re.fullmatch(r"\s*(\w+)\s*=\s*(\d+\.?\d*|\.\d+)\s*", part) for part in text.split(",") if part.strip()]
     if not all(pairs):
         raise BadOption(f"--decode {text!r} is not understood: wanted NAME=NUMBER,NAME=NUMBER")
-    return {pair[1]: int(pair[2]) for pair in pairs if pair}
+    return {pair[1]: float(pair[2]) for pair in pairs if pair}
 
 
-def choose_parameters(card: Parameters, options: Options) -> Parameters:
+def choose_parameters(card: Card, options: Options) -> tuple[Parameters, DetectParameters]:
     """The decode parameters of the card, changed where the user says so.
 
     Raises:
-        BadOption: for a name that is none of them, or a value out of range.
+        BadOption: for a name that is none of those of the task, or a value out of range.
     """
-    names = [f.name for f in fields(Parameters) if f.type is int]
+    names = WHOLE if card.task == "planes" else [*PARTS, "min_area_px"]
     for name, value in options.decode.items():
         if name not in names:
             raise BadOption(f"--decode {name} is unknown: wanted one of {', '.join(names)}")
+        if name in WHOLE and value != int(value):
+            raise BadOption(f"--decode {name}={value:g} is no whole number")
         if name in ("interior", "touch", "distance") and not 1 <= value <= 255:
-            raise BadOption(f"--decode {name}={value} is out of range: wanted 1 to 255")
-    changed = replace(card, **options.decode)
-    return changed if options.min_area_m2 is None else replace(changed, min_area_m2=options.min_area_m2)
+            raise BadOption(f"--decode {name}={value:g} is out of range: wanted 1 to 255")
+    whole = {name: int(value) for name, value in options.decode.items() if name in WHOLE}
+    parts = {name: value for name, value in options.decode.items() if name in PARTS}
+    try:
+        detect = DetectParameters(**card.detect.model_dump() | parts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = f"--decode {first['loc'][0]}={first['input']:g} is out of range: {first['msg'].lower()}"
+        raise BadOption(said) from error
+    parameters = replace(Parameters(**card.decode.model_dump()), **whole)
+    if options.min_area_m2 is not None:
+        parameters = replace(parameters, min_area_m2=options.min_area_m2)
+    return parameters, detect

@@ -24,7 +24,6 @@ from overtrace.trace.manifest import check_manifest, claim, write_manifest
 from overtrace.trace.options import Options
 from overtrace.trace.outputs import Outputs, open_outputs
 from overtrace.trace.plan import Plan, make_plan
-from overtrace.trace.predict import settle_seeds
 from overtrace.trace.progress import Progress, Silent
 from overtrace.vector.tables import Batch
 
@@ -105,7 +104,7 @@ def _work(plan: Plan, outputs: Outputs, progress: Progress) -> dict[str, object]
         outputs.finish(summary)
         outputs.commit()
     except BaseException:
-        if not any(plan.scratch.glob("image-*/planes-*")):
+        if not any(plan.scratch.glob("image-*/answer-*")):
             shutil.rmtree(plan.scratch, ignore_errors=True)
         raise
     return summary
@@ -146,17 +145,17 @@ def _trace_image(plan: Plan, index: int, outputs: Outputs, tally: Tally, progres
             with tally.timed("network"):
                 progress.begin(f"{plan.name(index)}: network", pixels)
                 _predict_all(plan, bench, executor, progress)
-            with tally.timed("seeds"):
-                settle_seeds(job)
+            with tally.timed("objects"):
+                bench.settle()
         with tally.timed("polygons"):
             progress.begin(f"{plan.name(index)}: polygons", pixels)
             kept = _draw_all(plan, index, bench, executor, drawn, outputs, tally, progress)
     if outputs.wants_labels:
         with tally.timed("labels"):
             outputs.write_labels(job, kept)
-    # A run that resumes writes the outputs of this image again, from its outlines; its planes are done with.
+    # A run that resumes writes the outputs of this image again, from its outlines; the answers are done with.
     for block in job.blocks:
-        job.planes_file(block).unlink(missing_ok=True)
+        job.answer_file(block).unlink(missing_ok=True)
 
 
 def _is_drawn(job: Job, block: Block) -> bool:
@@ -167,7 +166,7 @@ def _predict_all(plan: Plan, bench: Bench, executor: Executor, progress: Progres
     job = bench.job
     if plan.options.executor == "threads":
         bench.prepare()
-    done = {block.index for block in job.blocks if plan.options.resume and is_whole(job.planes_file(block))}
+    done = {block.index for block in job.blocks if plan.options.resume and is_whole(job.answer_file(block))}
     for block in _map_missing(executor, bench.predict, job, done, plan.workers):
         progress.advance(block.core.height * block.core.width)
 
@@ -186,7 +185,7 @@ def _draw_all(
     job, options = bench.job, plan.options
     size = job.view.grid.pixel_size_m
     choice = Choice(plan.parameters.min_area_px, plan.parameters.min_area_m2, options.min_score)
-    assembler = Assembler()
+    assembler = Assembler(bench.method.measures)
     kept = [np.zeros(0, np.int64)]
     for block in _map_missing(executor, bench.draw, job, drawn, plan.workers):
         outlines = load(job.outlines_file(block))

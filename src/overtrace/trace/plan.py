@@ -8,7 +8,7 @@ from pathlib import Path
 from overtrace import __version__
 from overtrace.decode.parameters import Parameters
 from overtrace.errors import BadImage, BadModel, BadOption
-from overtrace.models.card import Card, read_card
+from overtrace.models.card import Card, DetectParameters, read_card
 from overtrace.models.shipped import find_model
 from overtrace.models.view import lay_windows, view_image
 from overtrace.raster.grid import Grid
@@ -16,6 +16,7 @@ from overtrace.raster.source import Raster, find_images, open_raster
 from overtrace.raster.tiled import copy_if_slow
 from overtrace.trace.job import Job
 from overtrace.trace.manifest import describe_file, digest
+from overtrace.trace.methods import METHODS
 from overtrace.trace.options import Options, choose_parameters
 from overtrace.vector.tables import Header, ImageInfo
 
@@ -28,6 +29,7 @@ class Plan:
     model: Path
     card: Card
     parameters: Parameters
+    detect: DetectParameters
     options: Options
     workers: int
     header: Header
@@ -55,9 +57,11 @@ class Plan:
             model=self.model,
             runtime=options.runtime,
             workers=self.workers if options.executor == "threads" else 1,
+            task=card.task,
             lattice=lay_windows(card),
             block=options.block,
             parameters=self.parameters,
+            detect=self.detect,
             simplify_px=options.simplify.in_pixels(view.grid),
             keep_labels=keep_labels,
             folder=folder,
@@ -88,14 +92,14 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
         raise BadOption("nothing to write: name an output with --out")
     model = find_model(options.model)
     card = read_card(model)
-    if card.task != "planes":
-        raise BadModel(f"{model} answers {card.task}: wanted planes")
+    if card.task not in METHODS:
+        raise BadModel(f"{model} gives each pixel a class, there are no objects to trace: use overtrace answer")
     paths = find_images(images)
     rasters = tuple(open_raster(path, bands=options.bands, pixel_size_m=options.pixel_size_m) for path in paths)
     _check_one_crs(rasters)
     if options.min_area_m2 and any(raster.grid.pixel_size_m is None for raster in rasters):
         raise BadOption("--min-area: the image does not say its scale: give --pixel-size or --decode min_area_px=N")
-    parameters = choose_parameters(Parameters(**card.decode.model_dump()), options)
+    parameters, detect = choose_parameters(card, options)
     first = Path(outs[0])
     scratch = (options.scratch or first.parent) / f".{first.name}.scratch"
     return Plan(
@@ -103,11 +107,12 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
         model=model,
         card=card,
         parameters=parameters,
+        detect=detect,
         options=options,
         workers=options.workers or os.cpu_count() or 1,
         header=_head(rasters, paths, card),
         scratch=scratch,
-        facts=_facts(paths, outs, model, parameters, options),
+        facts=_facts(paths, outs, model, asdict(parameters) | detect.model_dump(), options),
     )
 
 
@@ -141,14 +146,18 @@ def _head(rasters: Sequence[Raster], paths: Sequence[str], card: Card) -> Header
 
 
 def _facts(
-    paths: Sequence[str], outs: Sequence[str | Path], model: Path, parameters: Parameters, options: Options
+    paths: Sequence[str],
+    outs: Sequence[str | Path],
+    model: Path,
+    parameters: dict[str, object],
+    options: Options,
 ) -> dict[str, object]:
     return {
         "overtrace": __version__,
         "images": [describe_file(path) for path in paths],
         "model": {"name": options.model, "sha256": digest(model)},
         "runtime": options.runtime,
-        "parameters": asdict(parameters),
+        "parameters": parameters,
         "block": options.block,
         "simplify": f"{options.simplify.value:g}{options.simplify.unit}",
         "pixel_size_m": options.pixel_size_m,

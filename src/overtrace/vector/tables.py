@@ -24,7 +24,7 @@ class Batch:
     image: int
     """Index into ``Header.images``."""
     ids: npt.NDArray[np.int64]
-    """Row-major index, from 1, of the first pixel of the seed of the object in its image."""
+    """From 1, in no order that matters: see docs/formats.md for what they are."""
     classes: npt.NDArray[np.int16]
     """Index into ``Header.class_names``."""
     scores: npt.NDArray[np.float32]

@@ -1,6 +1,11 @@
-"""First pass over the blocks: read the image, run the network, find the seeds."""
+"""Objects out of planes: seeds in each block, joined across blocks, and grown.
+
+A block is looked at twice: ``predict_block`` finds its seeds, and once ``settle_seeds`` has joined those of all blocks,
+``label_block`` grows them.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -8,12 +13,14 @@ from numpy.typing import NDArray
 
 from overtrace.decode.components import Components, label_seeds, settle_ids, touching_pairs
 from overtrace.decode.flood import halo_px
-from overtrace.decode.instances import clear_background
+from overtrace.decode.instances import Sums, clear_background, grow_instances, score, sum_planes
 from overtrace.models.planes import predict_planes
 from overtrace.models.runtime import Network
 from overtrace.raster.arrays import Arrays, load, save
-from overtrace.raster.grid import Box, within
+from overtrace.raster.grid import Box, overlap, within
 from overtrace.raster.lattice import Block
+from overtrace.trace.assemble import Rated
+from overtrace.trace.draw import Labelled
 from overtrace.trace.job import Job
 
 RUNS = ("start", "stop", "label", "offsets", "area", "first")
@@ -57,7 +64,7 @@ def keep_planes(job: Job, block: Block, planes: NDArray[np.uint8]) -> None:
     }
     for name, box in chunks(block.core, halo_px(job.parameters)):
         arrays[name] = interior[within(box, block.core)]
-    save(job.planes_file(block), arrays)
+    save(job.answer_file(block), arrays)
 
 
 def _narrow(numbers: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -66,7 +73,7 @@ def _narrow(numbers: NDArray[np.integer]) -> NDArray[np.integer]:
 
 def load_seeds(job: Job, block: Block) -> Components:
     """The seeds of a block."""
-    return Components(**load(job.planes_file(block), RUNS))
+    return Components(**load(job.answer_file(block), RUNS))
 
 
 def _paint_borders(seeds: Components, core: Box) -> tuple[NDArray[np.int32], ...]:
@@ -101,7 +108,7 @@ def settle_seeds(job: Job) -> None:
         seeds = load_seeds(job, block)
         area.append(seeds.area)
         first.append(_first_in_image(seeds, block.core, job.view.grid.width))
-        peak.append(load(job.planes_file(block), ["peak"])["peak"])
+        peak.append(load(job.answer_file(block), ["peak"])["peak"])
         offsets[i + 1] = offsets[i] + len(seeds.area)
         top, bottoms[i], left, right = _paint_borders(seeds, block.core)
         if i % across:
@@ -121,3 +128,60 @@ def settle_seeds(job: Job) -> None:
         arrays[f"ids-{i}"] = ids[offsets[i] : offsets[i + 1]]
         arrays[f"peaks-{i}"] = peaks[offsets[i] : offsets[i + 1]]
     save(job.ids_file, arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What is needed to grow the instances of a block: its own and a halo around it, cut at the edges of the image."""
+
+    box: Box
+    interior: NDArray[np.uint8]
+    """(h, w)."""
+    seeds: NDArray[np.int32]
+    """(h + 2, w + 2) with a frame of zeros; numbered from 1 in the order of their ids."""
+    ids: NDArray[np.int64]
+    """(n,)."""
+    peaks: NDArray[np.uint8]
+    """(n,) highest distance of each seed."""
+
+
+def read_region(job: Job, block: Block) -> Region:
+    """Read what was kept of a block and of its neighbours."""
+    box = job.halo_box(block)
+    interior = np.empty((box.height, box.width), np.uint8)
+    seeds = np.zeros((box.height + 2, box.width + 2), np.int32)
+    near = job.neighbours(block)
+    found = load(job.ids_file, [f"{kind}-{other.index}" for kind in ("ids", "peaks") for other in near])
+    ids = np.unique(np.concatenate([np.zeros(1, np.int64), *(found[f"ids-{other.index}"] for other in near)]))
+    peaks = np.zeros(len(ids), np.uint8)
+    for other in near:
+        number = np.searchsorted(ids, found[f"ids-{other.index}"]).astype(np.int32)
+        peaks[number] = found[f"peaks-{other.index}"]
+        load_seeds(job, other).paint(seeds, box.row - 1 - other.core.row, box.col - 1 - other.core.col, number)
+        shares = {name: (chunk, overlap(chunk, box)) for name, chunk in chunks(other.core, halo_px(job.parameters))}
+        stored = load(job.answer_file(other), [name for name, (_, shared) in shares.items() if shared])
+        for name, pixels in stored.items():
+            chunk, shared = shares[name]
+            assert shared is not None
+            interior[within(shared, box)] = pixels[within(shared, chunk)]
+    return Region(box, interior, seeds, ids[1:], peaks[1:])
+
+
+def label_block(job: Job, block: Block) -> Labelled:
+    """Grow the seeds of a block and of what is around it."""
+    region = read_region(job, block)
+    grow_instances(region.interior, region.seeds, job.parameters)
+    core = block.core
+    around = Box(region.box.row - 1, region.box.col - 1, region.box.height + 2, region.box.width + 2)
+    frame = Box(core.row - 1, core.col - 1, core.height + 2, core.width + 2)
+    framed = np.ascontiguousarray(region.seeds[within(frame, around)])
+    interior = region.interior[within(core, region.box)]
+    sums = sum_planes(framed[1:-1, 1:-1], interior, region.peaks)
+    columns: Arrays = {"area": sums.area, "interior": sums.interior, "peak": sums.peak}
+    return Labelled(framed, region.ids, columns, int(np.count_nonzero(interior)))
+
+
+def rate_instances(columns: Arrays) -> Rated:
+    """The planes show objects of one class."""
+    scores = score(Sums(**columns))
+    return scores, np.zeros(len(scores), np.int16)
