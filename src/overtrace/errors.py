@@ -31,3 +31,7 @@ class BadAnswer(OvertraceError):
 
 class BadDownload(OvertraceError):
     """A file from elsewhere that does not arrive, or is not the one that was asked for."""
+
+
+class BadData(OvertraceError):
+    """Training data that cannot be read or does not fit together."""

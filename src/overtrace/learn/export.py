@@ -29,6 +29,21 @@ def export_network(network: torch.nn.Module, bands: int, window: int, path: Path
     )
 
 
+def export_classes(network: torch.nn.Module, bands: int, path: Path) -> None:
+    """Write a network that takes (1, bands, H, W) from 0 to 1, of any size, and answers with scores of classes."""
+    sides = {2: "height", 3: "width"}
+    torch.onnx.export(
+        network.eval(),
+        (torch.zeros(1, bands, 256, 320),),
+        str(path),
+        input_names=["image"],
+        output_names=["classes"],
+        dynamic_axes={"image": sides, "classes": {2: "rows", 3: "cols"}},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+
+
 def quantise_file(source: Path, windows: Sequence[NDArray[np.float32]], path: Path) -> None:
     """Write an int8 copy of an ONNX file, its ranges measured on real windows.
 
@@ -44,6 +59,6 @@ def quantise_file(source: Path, windows: Sequence[NDArray[np.float32]], path: Pa
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(windows),
         # The last layers decide where a threshold is crossed: they stay in full precision.
-        ignored_scope=nncf.IgnoredScope(types=["Sigmoid"]),
+        ignored_scope=nncf.IgnoredScope(types=["Sigmoid"], validate=False),
     )
     onnx.save(quantised, path)
