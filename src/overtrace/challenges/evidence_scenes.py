@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.challenges.challenge import Question, Row
-from overtrace.challenges.class_names import ADE20K_NAMES, CAMVID_NAMES
 from overtrace.challenges.evidence import MOST_PICTURES, Evidence, LabelPicture, Table
 from overtrace.challenges.scene_files import Pair, pair_files
 from overtrace.challenges.sceneparsing import Labels, SceneScore, choose_pairs
+from overtrace.data.class_names import ADE20K_NAMES, CAMVID_NAMES
 from overtrace.scoring.pixels import count_pairs
 from overtrace.scoring.png import read_labels
 

@@ -39,6 +39,21 @@ def export_network(network: nn.Module, card: Card, path: Path) -> None:
     )
 
 
+def export_classes(network: torch.nn.Module, bands: int, path: Path) -> None:
+    """Write a network that takes (1, bands, H, W) from 0 to 1, of any size, and answers with scores of classes."""
+    sides = {2: "height", 3: "width"}
+    torch.onnx.export(
+        network.eval(),
+        (torch.zeros(1, bands, 256, 320),),
+        str(path),
+        input_names=["image"],
+        output_names=["classes"],
+        dynamic_axes={"image": sides, "classes": {2: "rows", 3: "cols"}},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+
+
 def quantise_file(source: Path, windows: Sequence[NDArray[np.float32]], path: Path) -> None:
     """Write an int8 copy of an ONNX file, its ranges measured on real windows.
 

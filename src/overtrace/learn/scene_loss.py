@@ -1,0 +1,65 @@
+"""What a network loses by what it says of scenes.
+
+Losses come as a sum and its weight, so that those of the parts of a batch can be added before they are divided.
+"""
+
+from typing import Literal
+
+import torch
+from torch.nn.functional import cross_entropy, interpolate
+
+from overtrace.data.labelled import VOID
+
+Region = Literal["none", "iou", "lovasz"]
+
+
+def scene_loss(
+    logits: torch.Tensor, truth: torch.Tensor, weights: torch.Tensor | None = None, region: Region = "none"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy of each pixel, and perhaps what an image lacks of a perfect mean IoU; nothing where truth is VOID.
+
+    Args:
+        logits: (N, classes, h, w), of any size; brought to that of the truth.
+        truth: (N, H, W) integers, classes from 0, or VOID.
+        weights: (classes,) of a pixel of each class; None for 1.
+        region: the second term, over the classes that an image holds: 1 less the soft IoU, or its Lovász extension.
+    Returns:
+        The weighted sum, and the weight: scalars. Each image adds as much of both as its pixels weigh.
+    Source:
+        Berman et al., The Lovász-Softmax loss, CVPR 2018, doi:10.1109/CVPR.2018.00464
+    """
+    logits = interpolate(logits.float(), size=truth.shape[1:], mode="bilinear", align_corners=False)
+    truth = truth.long()
+    weights = logits.new_ones(logits.shape[1]) if weights is None else weights
+    total = cross_entropy(logits, truth, weights, ignore_index=VOID, reduction="sum")
+    known = truth != VOID
+    weight = weights[truth[known]].sum()
+    if region == "none":
+        return total, weight
+    for image, classes, seen in zip(logits, truth, known, strict=True):
+        if seen.any():
+            found = image[:, seen].softmax(0)
+            total = total + weights[classes[seen]].sum() * _lack(found, classes[seen], region)
+    return total, weight
+
+
+def _lack(found: torch.Tensor, truth: torch.Tensor, region: Region) -> torch.Tensor:
+    """Mean over the classes of ``truth`` (pixels,) by probabilities (classes, pixels)."""
+    present = torch.unique(truth)
+    found, true = found[present], (truth == present[:, None]).float()
+    if region == "lovasz":
+        return _lovasz(found, true).mean()
+    both = (found * true).sum(1)
+    iou: torch.Tensor = both / (found.sum(1) + true.sum(1) - both)
+    return 1 - iou.mean()
+
+
+def _lovasz(found: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """(classes,): errors from large to small, each times how much IoU goes by it."""
+    errors, order = (found - true).abs().sort(dim=1, descending=True)
+    true = true.gather(1, order)
+    area = true.sum(1, keepdim=True)
+    # 1 less the IoU when the pixels up to this one are wrong: missed where they are true, found where they are not.
+    lost = 1 - (area - true.cumsum(1)) / (area + (1 - true).cumsum(1))
+    lack: torch.Tensor = (errors * lost.diff(dim=1, prepend=torch.zeros_like(lost[:, :1]))).sum(1)
+    return lack

@@ -1,0 +1,114 @@
+"""A class at every pixel: an encoder, a look at the surroundings, and a light pyramid.
+
+The deepest features see their surroundings by means over 3, 7 and 15 of them and over the whole image, all at stride
+1, so that images of any size pass. They then go up the strides, joined by the finer features, to stride 4. The head is
+plain convolutions, means, sums and nearest upsampling: those quantise to int8 with little loss.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from overtrace.networks.convnext import ConvNeXt
+from overtrace.networks.efficientnet_lite import EfficientNetLite0
+
+STRIDE = 4
+"""Pixels of the image to one of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a network is."""
+
+    encoder: str
+    widths: tuple[int, int, int, int]
+    """Channels of the pyramid at strides 4, 8, 16 and 32."""
+
+
+SIZES = {
+    "lite0": Size("lite0", (64, 128, 128, 128)),
+    "large": Size("tiny", (128, 256, 256, 256)),
+    "larger": Size("small", (128, 256, 256, 256)),
+}
+REACHES = (3, 7, 15)
+
+
+class Scene(nn.Module):
+    """Classes of an RGB image.
+
+    Takes (N, 3, H, W) float32 from 0 to 1, H and W multiples of 32; gives (N, classes, H / 4, W / 4) logits.
+    """
+
+    def __init__(self, classes: int = 150, size: str = "lite0") -> None:
+        super().__init__()
+        choice = SIZES[size]
+        self.encoder = EfficientNetLite0() if choice.encoder == "lite0" else ConvNeXt(choice.encoder)
+        self.pyramid = Pyramid(self.encoder.widths[-4:], choice.widths)
+        self.classify = nn.Sequential(nn.Dropout2d(0.1), nn.Conv2d(choice.widths[0], classes, 1))
+        self.pyramid.apply(_initialise)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Logits of the classes at stride 4."""
+        logits: torch.Tensor = self.classify(self.pyramid(self.encoder(image)[-4:]))
+        return logits
+
+
+class Pyramid(nn.Module):
+    """Features at strides 4, 8, 16 and 32 into one at stride 4."""
+
+    def __init__(self, inputs: Sequence[int], widths: Sequence[int]) -> None:
+        super().__init__()
+        self.surroundings = Surroundings(inputs[-1], widths[-1])
+        self.across = nn.ModuleList(
+            nn.Conv2d(given, width, 1) for given, width in zip(inputs[:-1], widths, strict=False)
+        )
+        self.down = nn.ModuleList(nn.Conv2d(deep, shallow, 1) for shallow, deep in pairwise(widths))
+        self.join = nn.ModuleList(_conv(width, width, 3) for width in widths[:-1])
+
+    def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """(N, widths[0], H / 4, W / 4)."""
+        x: torch.Tensor = self.surroundings(features[-1])
+        levels = zip(features[:-1], self.across, self.down, self.join, strict=True)
+        for feature, across, down, join in reversed(list(levels)):
+            x = join(across(feature) + nn.functional.interpolate(down(x), scale_factor=2.0, mode="nearest"))
+        return x
+
+
+class Surroundings(nn.Module):
+    """The deepest features together with their means over more and more of the image."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        part = width // 4
+        self.reduce = _conv(inputs, width, 1)
+        self.means = nn.ModuleList(
+            nn.Sequential(nn.AvgPool2d(reach, 1, reach // 2, count_include_pad=False), _conv(width, part, 1))
+            for reach in REACHES
+        )
+        # Without normalisation: there is one number an image.
+        self.whole = nn.Sequential(nn.Conv2d(width, part, 1), nn.ReLU(inplace=True))
+        self.join = _conv(width + 4 * part, width, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.reduce(x)
+        whole = self.whole(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
+        joined: torch.Tensor = self.join(torch.cat([x, *(mean(x) for mean in self.means), whole], dim=1))
+        return joined
+
+
+def _conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
