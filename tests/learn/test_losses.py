@@ -6,7 +6,6 @@ torch = pytest.importorskip("torch")
 
 from overtrace.learn.losses import PEAK_WEIGHT, TOUCH_WEIGHT, planes_loss  # noqa: E402
 
-
 NAMES = ("interior", "touch", "distance")
 
 

@@ -165,6 +165,7 @@ class Reader:
             boxes=np.empty((0, 4)),
             peaks=peakedness(labels, centres),
             ignore=~valid,
+            kinds=np.zeros(len(centres), np.int64),
         )
 
 

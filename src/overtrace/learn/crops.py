@@ -22,8 +22,8 @@ from overtrace.raster.scaling import Scaling
 Crop = dict[str, torch.Tensor]
 """By the task: ``image`` (C, H, W) float32 from 0 to 1, and
 
-- planes: ``planes`` (3, H, W) float32 interior, touch, distance from 0 to 1; ``known`` (1, H, W) float32, 0 where nobody
-  knows;
+- planes: ``planes`` (3, H, W) float32 interior, touch, distance from 0 to 1; ``known`` (1, H, W) float32, 0 where
+  nobody knows;
 - detections: ``masks`` (n, H, W) uint8, ``kinds`` (n,) int64 from 0, ``ignore`` (H, W) bool;
 - classes: ``classes`` (H, W) uint8.
 """
@@ -57,9 +57,8 @@ class Crops(torch.utils.data.Dataset[Crop]):
         labelled = pool.data.read(i)
         crop_px = self.recipe.fit.crop_px
         box = choose_box(labelled, pool.source, crop_px, rng)
-        cut = cut_objects if isinstance(labelled, Objects) else cut_scene
         image = resize(labelled.image, box, crop_px, Image.Resampling.BILINEAR).astype(np.float32)
-        truth = cut(labelled, box, crop_px)  # type: ignore[operator]
+        truth = cut_truth(labelled, box, crop_px)
         if (which, i) not in self._scales:
             self._scales[which, i] = measure_scale(labelled.image, self._scalings(pool.data.bands))
         low, high = self._scales[which, i]
@@ -74,9 +73,7 @@ class Crops(torch.utils.data.Dataset[Crop]):
         return [card.band_scaling.get(band, card.scaling) for band in bands]
 
 
-def measure_scale(
-    image: NDArray[Any], scalings: Sequence[Scaling]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def measure_scale(image: NDArray[Any], scalings: Sequence[Scaling]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The values of each band that become 0 and 1, as ``raster.view`` has it.
 
     Args:
@@ -118,18 +115,15 @@ def _choose_scale(pixel_size_m: float | None, source: Source, rng: np.random.Gen
     return 1.0 if rng.random() < source.own_size else scale
 
 
-def cut_objects(labelled: Objects, box: Box, crop_px: int) -> dict[str, NDArray[Any]]:
-    """Labels, peaks and what is ignored, in a box of an image."""
+def cut_truth(labelled: Labelled, box: Box, crop_px: int) -> dict[str, NDArray[Any]]:
+    """Labels, peaks and what is ignored, or classes, in a box of an image."""
+    if isinstance(labelled, Scene):
+        return {"classes": resize(labelled.classes, box, crop_px, Image.Resampling.NEAREST)}
     return {
         "labels": resize(labelled.labels, box, crop_px, Image.Resampling.NEAREST),
         "peaks": resize(labelled.peaks, box, crop_px, Image.Resampling.BILINEAR),
         "ignore": resize(labelled.ignore.view(np.uint8), box, crop_px, Image.Resampling.NEAREST),
     }
-
-
-def cut_scene(labelled: Scene, box: Box, crop_px: int) -> dict[str, NDArray[Any]]:
-    """Classes in a box of an image."""
-    return {"classes": resize(labelled.classes, box, crop_px, Image.Resampling.NEAREST)}
 
 
 def resize(array: NDArray[Any], box: Box, side: int, method: Image.Resampling) -> NDArray[Any]:
@@ -218,6 +212,8 @@ Batch = dict[str, Any]
 def collate(crops: Sequence[Crop]) -> Batch:
     """A batch: what has one shape is stacked, and of detections there is a list, one entry a crop."""
     return {
-        name: [crop[name] for crop in crops] if name in ("masks", "kinds") else torch.stack([crop[name] for crop in crops])
+        name: [crop[name] for crop in crops]
+        if name in ("masks", "kinds")
+        else torch.stack([crop[name] for crop in crops])
         for name in crops[0]
     }

@@ -168,9 +168,7 @@ def kept_step(out: Path) -> int:
     return int(read_checkpoint(path)["step"]) if path.exists() else 0
 
 
-def _go_on(
-    path: Path, recipe: Recipe, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> int:
+def _go_on(path: Path, recipe: Recipe, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Take up a checkpoint where there is one; the step that it was kept at, or 0."""
     if not path.exists():
         return 0

@@ -11,9 +11,7 @@ TOUCH_WEIGHT = 3.0
 PEAK_WEIGHT = 4.0
 
 
-def planes_loss(
-    logits: torch.Tensor, names: Sequence[str], planes: torch.Tensor, known: torch.Tensor
-) -> torch.Tensor:
+def planes_loss(logits: torch.Tensor, names: Sequence[str], planes: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of each plane, plus Dice of interior and touch; nothing where the truth is not known.
 
     The distance plane is learned by cross-entropy too, against its soft target and less the least that this can be,

@@ -1,6 +1,7 @@
 """The network of a recipe, and what it loses on a batch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from overtrace.learn.losses import planes_loss
 from overtrace.learn.recipe import MaskRcnnNetwork, MiniNetwork, Recipe, SceneNetwork, TernausNetwork
 from overtrace.learn.scene_loss import scene_loss
 from overtrace.learn.together import everywhere
-from overtrace.networks.mask_rcnn import MaskRcnn, Settings, Target, load_detectron2, load_imagenet
+from overtrace.networks.convnext import ConvNeXt, load_torchvision
+from overtrace.networks.efficientnet_lite import EfficientNetLite0, load_pretrained
+from overtrace.networks.mask_rcnn import IMAGENET, R50, MaskRcnn, Settings, Target
 from overtrace.networks.mini import Mini
+from overtrace.networks.rcnn_files import load_detectron2, load_imagenet
 from overtrace.networks.scene import Scene
 from overtrace.networks.ternausnet_v2 import TernausNetV2, load_ternausnet
 
@@ -42,20 +46,37 @@ def make_network(recipe: Recipe, bands: int, classes: int, folder: Path) -> nn.M
             return load_own(TernausNetV2(bands, abs_weight=choice.abs_weight), start)
         return load_ternausnet(start, abs_weight=choice.abs_weight)
     if isinstance(choice, SceneNetwork):
-        return load_own(Scene(classes, choice.size, pretrained=choice.pretrained), start)
-    network = MaskRcnn(_settings(choice, classes))
+        return _make_scene(choice, classes, start)
     if start is None or is_own(start):
-        return load_own(network, start)
-    load = load_detectron2 if _is_detectron2(start) else load_imagenet
-    load(network, start)
+        return load_own(MaskRcnn(_settings(R50, choice, classes)), start)
+    known = _is_detectron2(start)
+    network = MaskRcnn(_settings(R50 if known else IMAGENET, choice, classes))
+    (load_detectron2 if known else load_imagenet)(network, start)
     return network
 
 
-def _settings(choice: MaskRcnnNetwork, classes: int) -> Settings:
+def _make_scene(choice: SceneNetwork, classes: int, start: Path | None) -> nn.Module:
+    network = Scene(classes, choice.size)
+    encoder = network.encoder
+    if choice.pretrained:
+        if not isinstance(encoder, EfficientNetLite0):
+            raise BadOption(f"network.pretrained: there are no weights for size {choice.size}: use lite0, or start")
+        load_pretrained(encoder)
+    if start is None or is_own(start) or not isinstance(encoder, ConvNeXt):
+        return load_own(network, start)
+    load_torchvision(encoder, start)
+    return network
+
+
+def _settings(base: Settings, choice: MaskRcnnNetwork, classes: int) -> Settings:
+    told: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in choice.settings.items()
+    }
+    told.setdefault("classes", classes)
     try:
-        return Settings(**{"classes": classes, **choice.settings})
+        return replace(base, **told)
     except TypeError as error:
-        raise BadOption(f"network.settings: {error}: see networks.mask_rcnn.Settings") from error
+        raise BadOption(f"network.settings: {error}: see networks.rcnn_settings.Settings") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -108,16 +129,15 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
         assert isinstance(recipe.network, MiniNetwork | TernausNetwork)
         return {"planes": planes_loss(network(image), recipe.network.planes, batch["planes"], batch["known"])}
     if recipe.task == "classes":
-        wrong, weight = scene_loss(network(image), batch["classes"])
+        assert isinstance(recipe.network, SceneNetwork)
+        wrong, weight = scene_loss(network(image), batch["classes"], region=recipe.network.region)
         return {"classes": everywhere(wrong) / everywhere(weight).clamp(min=1)}
     targets = make_targets(batch["masks"], batch["kinds"], batch["ignore"])
     losses: Losses = network.losses(image, targets)  # type: ignore[operator]
     return losses
 
 
-def make_targets(
-    masks: Sequence[torch.Tensor], kinds: Sequence[torch.Tensor], ignore: torch.Tensor
-) -> list[Target]:
+def make_targets(masks: Sequence[torch.Tensor], kinds: Sequence[torch.Tensor], ignore: torch.Tensor) -> list[Target]:
     """The truth of a detector.
 
     Args:

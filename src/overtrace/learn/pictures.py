@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ def show_objects(image: Picture, truth: NDArray[np.int32], found: NDArray[np.int
         image: (H, W, 3).
         truth, found: (H, W) labels.
     """
-    picture = image.copy()
+    picture: Picture = image.copy()
     picture[_outline(truth)] = TRUE
     picture[_outline(found)] = FOUND
     return picture
@@ -37,7 +38,7 @@ def show_classes(image: Picture, truth: NDArray[np.uint8], found: NDArray[np.uin
 
 def to_picture(image: NDArray[np.generic]) -> Picture:
     """The first three bands of an image (H, W, bands), or its first; what is not 8-bit is stretched."""
-    bands = image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1)
+    bands: NDArray[Any] = image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1)
     if bands.dtype == np.uint8:
         return bands.copy()
     dark, bright = np.percentile(bands.astype(np.float32), (2, 98), axis=(0, 1))
@@ -53,7 +54,7 @@ def save_sheet(pictures: Sequence[Picture], path: Path, side: int = 480) -> Pict
         thumbnail.thumbnail((4 * side, side))
         small.append(np.asarray(thumbnail))
     width = max(picture.shape[1] for picture in small)
-    sheet = np.concatenate(
+    sheet: Picture = np.concatenate(
         [np.pad(picture, ((0, 4), (0, width - picture.shape[1]), (0, 0))) for picture in small]
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +75,6 @@ def _colours() -> Picture:
     """A colour for each class index, far from those of its neighbours; black for ``VOID``."""
     hues = np.arange(256) * 0.618033988749895 % 1
     wheel = np.abs((hues[:, None] * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
-    colours = (60 + 180 * np.clip(wheel, 0, 1)).astype(np.uint8)
+    colours: Picture = (60 + 180 * np.clip(wheel, 0, 1)).astype(np.uint8)
     colours[255] = 0
     return colours

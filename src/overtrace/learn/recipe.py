@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from overtrace.errors import BadOption
-from overtrace.models.card import PLANES, DecodeParameters, DetectParameters
+from overtrace.models.card import DecodeParameters, DetectParameters
 from overtrace.raster.scaling import Scaling
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -27,7 +27,7 @@ class MiniNetwork(Frozen):
 
     kind: Literal["mini"]
     size: Literal["s", "m"] = "m"
-    planes: tuple[Literal["interior", "touch", "distance"], ...] = PLANES
+    planes: tuple[Literal["interior", "touch", "distance"], ...] = ("interior", "touch", "distance")
     start: str = ""
     """A checkpoint of a run of ours, from the folder of data; empty: from random weights."""
 
@@ -56,16 +56,16 @@ class SceneNetwork(Frozen):
     """``networks.scene``."""
 
     kind: Literal["scene"]
-    size: str = "lite0"
+    size: Literal["lite0", "large", "larger"] = "lite0"
     pretrained: bool = False
     """Begin with ImageNet's weights: needs overtrace[pretrained]."""
+    region: Literal["none", "iou", "lovasz"] = "none"
+    """What is learned beside cross-entropy."""
     start: str = ""
-    """A checkpoint of a run of ours."""
+    """A checkpoint of a run of ours, or for the large sizes ImageNet's weights in torchvision's layout."""
 
 
-NetworkChoice = Annotated[
-    MiniNetwork | TernausNetwork | MaskRcnnNetwork | SceneNetwork, Field(discriminator="kind")
-]
+NetworkChoice = Annotated[MiniNetwork | TernausNetwork | MaskRcnnNetwork | SceneNetwork, Field(discriminator="kind")]
 TASKS: dict[str, Task] = {
     "mini": "planes",
     "ternausnet_v2": "planes",

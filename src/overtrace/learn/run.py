@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from numpy.typing import NDArray
 from torch import nn
 
@@ -267,10 +267,7 @@ def _score_rows(
     names = ", ".join(sorted({pool.data.name for pool in crops.pools}))
     tiles = f"{AGREEMENT_WINDOWS} windows of {names}"
     return (
-        *(
-            note_score(group.challenge, score, _describe(recipe, group), by)
-            for group, score in measured
-        ),
+        *(note_score(group.challenge, score, _describe(recipe, group), by) for group, score in measured),
         *(note_score(f"against {other}: {name}", value, tiles, by) for name, value in agreement.items()),
     )
 

@@ -102,7 +102,7 @@ def open_data(reader: str, folder: Path, options: dict[str, Any]) -> DataSet:
     """
     if reader not in READERS:
         raise BadOption(f"no reader is called {reader}: use one of {', '.join(READERS)}")
-    known = [name for name in inspect.signature(READERS[reader]).parameters][1:]
+    known = list(inspect.signature(READERS[reader]).parameters)[1:]
     unknown = [name for name in options if name not in known]
     if unknown:
         raise BadOption(f"reader {reader} has no option {unknown[0]}: wanted some of {', '.join(known)}")

@@ -17,7 +17,7 @@ def everywhere(value: torch.Tensor) -> torch.Tensor:
     """The sum of a value over all processes; gradients flow back to each."""
     if count_processes() == 1:
         return value
-    total: torch.Tensor = all_reduce(value)
+    total: torch.Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
     return total
 
 

@@ -67,6 +67,6 @@ def remember(network: Network) -> Network:
         key = blake2b(window.tobytes(), digest_size=16).digest()
         if key not in seen:
             seen[key] = np.floor(network.ask(window[0])[0] * np.float32(LEVELS) + np.float32(0.5)).astype(np.uint8)
-        return (seen[key] / np.float32(LEVELS),)
+        return (seen[key].astype(np.float32) / np.float32(LEVELS),)
 
     return Network(network.card, lambda: infer)

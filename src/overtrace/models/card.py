@@ -79,7 +79,7 @@ class Card(Frozen):
     window: int = Field(gt=0)
     """Side of the square input, in pixels; *classes* models see an image that fits into it whole."""
     stride: int = Field(default=32, gt=0)
-    """*Classes* models take images whose sides are multiples of this; the window itself, if they take one size alone."""
+    """*Classes* models take images whose sides are multiples of this; the window, if they take one size alone."""
     margin: int = Field(ge=0)
     """Pixels at each side of the window for which it does not answer."""
     edges: Edges = "symmetric"

@@ -13,6 +13,8 @@ from overtrace.raster.lattice import Block, Window
 from overtrace.raster.view import View
 
 Probabilities = NDArray[np.float32]
+LEVELS = 254
+"""Steps from 0 to 1 in which planes are kept."""
 
 
 @njit(cache=True, nogil=True)
@@ -22,7 +24,7 @@ def _quantise(probabilities: NDArray[np.float32], valid: NDArray[np.bool_], plan
     for i in range(count):
         for y in range(height):
             for x in range(width):
-                level = probabilities[i, y, x] * np.float32(254) + np.float32(1.5)
+                level = probabilities[i, y, x] * np.float32(LEVELS) + np.float32(1.5)
                 planes[i, y, x] = np.uint8(level) if valid[y, x] else np.uint8(0)
 
 

@@ -5,6 +5,7 @@ from overtrace.raster.lattice import Lattice
 from overtrace.raster.source import Raster
 from overtrace.raster.view import View, open_view
 
+
 def view_image(raster: Raster, card: Card) -> View:
     """Fit an image to a model.
 
