@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from overtrace.data.class_names import ADE20K_NAMES
-from overtrace.data.index_maps import Numbering, choose, pair_files, read_scene
+from overtrace.data.index_maps import Numbering, choose, pair_files, read_scene, tell_facts
 from overtrace.data.labelled import DataSet
 from overtrace.errors import BadData
 
@@ -49,6 +49,7 @@ def open_ade20k(folder: Path, split: str, listing: Path | None = None) -> DataSe
         names=tuple(pair.name for pair in pairs),
         read=partial(read_scene, pairs, NUMBERING),
         notes=notes,
+        facts=tell_facts(pairs, split),
     )
 
 

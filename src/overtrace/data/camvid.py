@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from overtrace.data.class_names import CAMVID_NAMES
-from overtrace.data.index_maps import Numbering, pair_files, read_scene
+from overtrace.data.index_maps import Numbering, pair_files, read_scene, tell_facts
 from overtrace.data.labelled import DataSet
 from overtrace.errors import BadData
 
@@ -38,4 +38,7 @@ def open_camvid(folder: Path, split: str) -> DataSet:
         names=tuple(pair.name for pair in pairs),
         read=partial(read_scene, pairs, NUMBERING),
         notes=notes,
+        # Frames of one video show the same streets.
+        grounds=tuple(pair.name.split("_")[0] for pair in pairs),
+        facts=tell_facts(pairs, split),
     )

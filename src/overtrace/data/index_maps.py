@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from overtrace.data.files import digest, read_rgb, tell_left_out
 from overtrace.data.labelled import VOID, Scene
 from overtrace.errors import BadData
 
 PICTURES = (".jpg", ".jpeg", ".png")
-NAMED = 3
-"""Of the files that a note is about, so many are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,8 @@ def pair_files(images: Path, maps: Path) -> tuple[tuple[Pair, ...], tuple[str, .
             f"none of the {len(pictures)} images of {images} has a map of its name among the {len(drawn)} of {maps}: "
             f"a.jpg goes with a.png"
         )
-    _note(sorted(pictures.keys() - drawn.keys()), f"of {images} without a map", notes)
-    _note(sorted(drawn.keys() - pictures.keys()), f"of {maps} without an image", notes)
+    notes += tell_left_out(sorted(pictures.keys() - drawn.keys()), f"of {images} without a map")
+    notes += tell_left_out(sorted(drawn.keys() - pictures.keys()), f"of {maps} without an image")
     return tuple(Pair(name, pictures[name], drawn[name]) for name in both), tuple(notes)
 
 
@@ -69,14 +68,13 @@ def _list_names(folder: Path, suffixes: Sequence[str], notes: list[str]) -> dict
             raise BadData(f"{path} and {found[path.stem].name} have one name: keep one of them")
         found[path.stem] = path
     strange = [path.name for path in files if path.suffix.lower() not in suffixes]
-    _note(strange, f"of {folder} that are no {' or '.join(suffixes)}", notes)
+    notes += tell_left_out(strange, f"of {folder} that are no {' or '.join(suffixes)}")
     return found
 
 
-def _note(names: Sequence[str], what: str, notes: list[str]) -> None:
-    if names:
-        more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-        notes.append(f"{len(names):,} {what} left out: {', '.join(names[:NAMED])}{more}")
+def tell_facts(pairs: Sequence[Pair], split: str) -> str:
+    """What tells this set from another: see ``DataSet.facts``."""
+    return digest([path for pair in pairs for path in (pair.image, pair.classes)], {"split": split})
 
 
 def choose(pairs: Iterable[Pair], wanted: Sequence[tuple[str, tuple[int, int] | None]], path: Path) -> tuple[Pair, ...]:
@@ -103,22 +101,13 @@ def read_scene(pairs: Sequence[Pair], numbering: Numbering, number: int) -> Scen
         BadData: if a file cannot be read, their sizes differ, or the map holds a value that stands for nothing.
     """
     pair = pairs[number]
-    image, values = _read_image(pair.image), _read_map(pair.classes)
+    image, values = read_rgb(pair.image), _read_map(pair.classes)
     for path, array in ((pair.image, image), (pair.classes, values)):
         if pair.size is not None and array.shape[1::-1] != pair.size:
             raise BadData(f"{path} is {_show(array)}, the list says {_show_size(*pair.size)}: get the right file")
     if values.shape != image.shape[:2]:
         raise BadData(f"{pair.classes} is {_show(values)}, its image is {_show(image)}: get the right file")
     return Scene(name=pair.name, pixel_size_m=None, image=image, classes=_number(values, numbering, pair.classes))
-
-
-def _read_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) red, green, blue."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadData(f"{path} cannot be read: {error}: get the file again") from error
 
 
 def _read_map(path: Path) -> NDArray[np.uint8]:

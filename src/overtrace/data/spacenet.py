@@ -119,7 +119,15 @@ def open_spacenet(folder: str | Path, *, bands: Bands = "rgb") -> DataSet:
         names=tuple(sample.chip.name for sample in samples),
         read=Reader(tuple(samples), bands),
         notes=tuple(notes),
+        facts=_tell_facts(Path(folder), samples, bands),
     )
+
+
+def _tell_facts(folder: Path, samples: Sequence["Sample"], bands: Bands) -> str:
+    """What tells this set from another: see ``DataSet.facts``."""
+    chips = [Path(path) for sample in samples for path in (sample.chip.rgb, sample.chip.mul) if path is not None]
+    truth = [path for area in _list_areas(folder) for path in area.glob("summaryData/*.csv")]
+    return digest([*chips, *truth, *(sample.geojson for sample in samples)], {"bands": bands})
 
 
 @dataclass(frozen=True, slots=True)
