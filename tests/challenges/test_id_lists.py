@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from overtrace.challenges.challenge import Question
-from overtrace.challenges.id_lists import read_ids, read_image_list
+from overtrace.challenges.id_lists import read_ids, read_image_list, read_numbers
 from overtrace.challenges.protocols import score_files
 from overtrace.errors import BadAnswer
 from tests.support.answers import OTHER, RESULT, crowns, rle, write
@@ -78,6 +78,27 @@ def test_only_the_images_of_a_list_are_scored(contest):
         ("South", 1, 1, 1),
     ]
     np.testing.assert_array_equal([row["image"] for row in part.images], [1, 2])
+
+
+@pytest.mark.parametrize("content", [{"d/a.tif": 1, "b.png": 2}, {"1": "a", "2": "b.png"}, IMAGES, {"images": IMAGES}])
+def test_ids_by_name(tmp_path, content):
+    (tmp_path / "ids.json").write_text(json.dumps(content))
+    assert read_numbers(tmp_path / "ids.json") == {"a": 1, "b": 2}
+
+
+def test_images_without_names_go_by_their_ids(tmp_path):
+    (tmp_path / "ids.json").write_text("[7, 8]")
+    assert read_numbers(tmp_path / "ids.json") == {"7": 7, "8": 8}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(["a.tif"], "has no id for a.tif"), ({"x/a.tif": 1, "y/a.tif": 2}, "has two images called a: give each")],
+)
+def test_lists_without_an_id_for_each_name(tmp_path, content, said):
+    (tmp_path / "ids.json").write_text(json.dumps(content))
+    with pytest.raises(BadAnswer, match=said):
+        read_numbers(tmp_path / "ids.json")
 
 
 @pytest.mark.parametrize(
