@@ -47,3 +47,15 @@ def _complete(planes: NDArray[np.uint8], names: tuple[str, ...]) -> NDArray[np.u
     interior = known["interior"]
     nowhere = np.minimum(interior, 1)
     return np.stack([interior, known.get("touch", nowhere), known.get("distance", interior)])
+
+
+def predict_probabilities(view: View, network: Network, block: Block) -> NDArray[np.float32]:
+    """Placeholder."""
+    outer = block.read
+    image, valid = view.read(outer)
+    answer = np.zeros((network.card.channels, block.core.height, block.core.width), np.float32)
+    for window in block.windows:
+        said = network.run(image[None, :, *within(window.read, outer)])[0]
+        answer[:, *within(window.keep, block.core)] = said[:, *within(window.keep, window.read)]
+    answer[:, ~valid[within(block.core, outer)]] = 0
+    return answer
