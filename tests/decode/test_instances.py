@@ -33,3 +33,11 @@ def test_an_image_decodes_to_two_touching_objects_and_no_speck():
     assert (labels[1:11, 1:10] == 1).all()
     assert (labels[1:11, 10:19] == 2).all()
     assert labels[0, 19] == 0
+
+
+def test_pixels_of_filled_gaps_count_as_little_as_where_blocks_are_traced():
+    planes = np.full((3, 10, 10), 200, np.uint8)
+    planes[1] = 1
+    planes[0, 4:6, 4:6] = 100
+    _, sums = decode_image(planes, Parameters(interior=128, hole_px=4))
+    assert (sums.area.tolist(), sums.interior.tolist()) == ([100], [96 * 200 + 4])

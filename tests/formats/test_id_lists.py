@@ -3,7 +3,7 @@ import json
 import pytest
 
 from overtrace.errors import BadAnswer
-from overtrace.formats.id_lists import read_ids, read_image_list
+from overtrace.formats.id_lists import read_ids, read_image_list, read_numbers
 
 IMAGES = [{"id": 1, "file_name": "d/a.tif"}, {"id": 2, "file_name": "b.png"}]
 
@@ -40,3 +40,24 @@ def test_contests_that_go_by_names_want_names(tmp_path):
     (tmp_path / "a").write_text("[1]")
     with pytest.raises(BadAnswer, match="no list of names of images: wanted one a line"):
         read_ids(tmp_path / "a")
+
+
+@pytest.mark.parametrize("content", [{"d/a.tif": 1, "b.png": 2}, {"1": "a", "2": "b.png"}, IMAGES, {"images": IMAGES}])
+def test_ids_by_name(tmp_path, content):
+    (tmp_path / "ids.json").write_text(json.dumps(content))
+    assert read_numbers(tmp_path / "ids.json") == {"a": 1, "b": 2}
+
+
+def test_images_without_names_go_by_their_ids(tmp_path):
+    (tmp_path / "ids.json").write_text("[7, 8]")
+    assert read_numbers(tmp_path / "ids.json") == {"7": 7, "8": 8}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(["a.tif"], "has no id for a.tif"), ({"x/a.tif": 1, "y/a.tif": 2}, "has two images called a: give each")],
+)
+def test_lists_without_an_id_for_each_name(tmp_path, content, said):
+    (tmp_path / "ids.json").write_text(json.dumps(content))
+    with pytest.raises(BadAnswer, match=said):
+        read_numbers(tmp_path / "ids.json")

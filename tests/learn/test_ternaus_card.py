@@ -93,7 +93,7 @@ def model(scene, tmp_path_factory):
     network = TernausNetV2(width=8)
     settle(network, published_window(*scene))
     folder = tmp_path_factory.mktemp("model")
-    export_network(network, bands=11, window=672, path=folder / "bare.onnx")
+    export_network(network, CARD, folder / "bare.onnx")
     write_card(folder / "bare.onnx", CARD, folder / "a.onnx")
     return network, folder / "a.onnx"
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from overtrace.errors import BadOutput
-from overtrace.raster.aside import TextAside, open_aside
+from overtrace.raster.aside import FolderAside, TextAside, open_aside
 
 
 def test_the_old_file_stays_until_commit(tmp_path):
@@ -75,3 +75,49 @@ def test_a_folder_that_vanished_is_one_line(tmp_path):
     folder.rmdir()
     with pytest.raises(BadOutput, match="No such file or directory"):
         text.commit()
+
+
+def test_an_old_folder_stays_until_commit(tmp_path):
+    final = tmp_path / "answer"
+    final.mkdir()
+    (final / "a").write_text("old")
+    folder = FolderAside(final, lambda _: True)
+    with folder.guard():
+        (folder.path / "b").write_text("new")
+    assert [path.name for path in final.iterdir()] == ["a"]
+    folder.commit()
+    assert [path.name for path in final.iterdir()] == ["b"]
+    assert list(tmp_path.iterdir()) == [final]
+
+
+def test_a_folder_that_failed_leaves_nothing(tmp_path):
+    folder = FolderAside(tmp_path / "answer", lambda _: False)
+    (folder.path / "b").write_text("half")
+    with pytest.raises(ZeroDivisionError), folder.guard():
+        _ = 1 / 0
+    with pytest.raises(BadOutput, match="answer cannot be written: No such file"), folder.guard():
+        (folder.path / "b").write_text("gone")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path):
+    (tmp_path / "empty").mkdir()
+    FolderAside(tmp_path / "empty", lambda _: False).commit()
+    (tmp_path / "empty" / "a").write_text("kept")
+    with pytest.raises(BadOutput, match="empty is a folder that holds something else: name another one"):
+        FolderAside(tmp_path / "empty", lambda _: False)
+    with pytest.raises(BadOutput, match="a is a file: name a folder"):
+        FolderAside(tmp_path / "empty" / "a", lambda _: True)
+    with pytest.raises(BadOutput, match=r"folder .*nowhere does not exist: create it"):
+        FolderAside(tmp_path / "nowhere" / "a", lambda _: True)
+
+
+def test_what_a_killed_process_left_of_folders(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    # It was killed between the moving of the old folder and that of the new one.
+    for kind in ("part", "old"):
+        (tmp_path / f".answer.{gone.pid}.{kind}").mkdir()
+        (tmp_path / f".answer.{gone.pid}.{kind}" / kind).write_text("")
+    FolderAside(tmp_path / "answer", lambda _: True).discard()
+    assert [path.name for path in tmp_path.rglob("*")] == ["answer", "old"]

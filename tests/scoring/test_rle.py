@@ -6,7 +6,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overtrace.scoring.rle import Runs, compress, count_pixels, encode_polygons, find_boxes
+from overtrace.scoring.rle import Runs, compress, count_pixels, encode_parts, encode_polygons, find_boxes
 
 
 def decode(runs: Runs, mask: int) -> np.ndarray:
@@ -108,3 +108,23 @@ def test_coco_reads_the_same_mask_area_and_box(seed):
     assert mask_tools.area(coco) == count_pixels(runs)[0]
     assert mask_tools.toBbox(coco).tolist() == find_boxes(runs)[0].tolist()
     assert mask_tools.encode(np.asfortranarray(decode(runs, 0)))["counts"].decode() == compress(runs)[0]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_parts_are_masks_of_the_image(seed):
+    rng = np.random.default_rng(seed)
+    parts, masks = [], []
+    for share in (0, 0.5, 1):
+        row, col = int(rng.integers(0, 9)), int(rng.integers(0, 7))
+        mask = rng.random((int(rng.integers(1, 10 - row)), int(rng.integers(1, 8 - col)))) < share
+        whole = np.zeros((9, 7), np.uint8)
+        whole[row : row + mask.shape[0], col : col + mask.shape[1]] = mask
+        parts.append((mask, row, col))
+        masks.append(whole)
+    # The whole image is one run after none of the background.
+    runs = encode_parts([*parts, (np.ones((9, 7), bool), 0, 0)], 9, 7)
+    for i, mask in enumerate([*masks, np.ones((9, 7))]):
+        np.testing.assert_array_equal(decode(runs, i), mask)
+        assert runs.lengths[runs.ends[i] : runs.ends[i + 1]].sum() == 63
+    assert (np.delete(runs.lengths, runs.ends[:-1]) > 0).all()
+    assert len(encode_parts([], 9, 7)) == 0

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from overtrace import __version__
+from overtrace.cli.answer import answer
 from overtrace.cli.check import check
 from overtrace.cli.compare import compare
 from overtrace.cli.demo import demo
@@ -23,7 +24,7 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, by the shell's convention of 128 + SIGINT."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for verb in (trace, score, check, compare, info, models, demo):
+for verb in (trace, answer, score, check, compare, info, models, demo):
     app.command()(verb)
 
 

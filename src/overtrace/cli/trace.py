@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from overtrace.trace.progress import Progress
+    from overtrace.raster.progress import Progress
 
 
 class RuntimeName(StrEnum):

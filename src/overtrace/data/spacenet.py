@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from scipy import ndimage
 
+from overtrace.data.files import digest
 from overtrace.data.labelled import DataSet, Labels, Objects
 from overtrace.data.targets import peakedness
 from overtrace.errors import BadData
@@ -127,7 +128,7 @@ def _tell_facts(folder: Path, samples: Sequence["Sample"], bands: Bands) -> str:
     """What tells this set from another: see ``DataSet.facts``."""
     chips = [Path(path) for sample in samples for path in (sample.chip.rgb, sample.chip.mul) if path is not None]
     truth = [path for area in _list_areas(folder) for path in area.glob("summaryData/*.csv")]
-    return digest([*chips, *truth, *(sample.geojson for sample in samples)], {"bands": bands})
+    return digest([*chips, *truth, *(Path(sample.geojson) for sample in samples if sample.geojson)], {"bands": bands})
 
 
 @dataclass(frozen=True, slots=True)

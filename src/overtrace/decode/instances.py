@@ -69,9 +69,10 @@ def decode_image(planes: NDArray[np.uint8], parameters: Parameters) -> tuple[NDA
     large = seeds.area >= parameters.min_seed_px
     framed = np.zeros((planes.shape[1] + 2, planes.shape[2] + 2), np.int32)
     seeds.paint(framed, -1, -1, _number(large))
-    grow_instances(planes[0], framed, parameters)
+    interior = clear_background(planes[0], parameters)
+    grow_instances(interior, framed, parameters)
     labels = framed[1:-1, 1:-1]
-    sums = sum_planes(labels, planes[0], seeds.highest(planes[2])[large])
+    sums = sum_planes(labels, interior, seeds.highest(planes[2])[large])
     kept = sums.area >= parameters.min_area_px
     renumbered: NDArray[np.int32] = np.concatenate([np.zeros(1, np.int32), _number(kept)])[labels]
     return renumbered, Sums(sums.area[kept], sums.interior[kept], sums.peak[kept])

@@ -7,6 +7,9 @@ from typing import Any
 from overtrace.errors import BadAnswer
 from overtrace.formats.faults import parse, show
 
+Pair = tuple[int | None, str | None]
+"""Id and name of an image."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageList:
@@ -40,6 +43,28 @@ def read_image_list(path: Path) -> ImageList:
     Raises:
         BadAnswer: if it is none of these.
     """
+    pairs = _read_pairs(path)
+    ids = frozenset(number for number, _ in pairs if number is not None)
+    return ImageList(ids, frozenset(Path(name).stem for _, name in pairs if name is not None))
+
+
+def read_numbers(path: Path) -> dict[str, int]:
+    """The id of each image of a list, by its name without folders and extension; one without a name goes by its id.
+
+    Raises:
+        BadAnswer: if the list cannot be read, an image has no id, or two share a name.
+    """
+    numbers: dict[str, int] = {}
+    for number, name in _read_pairs(path):
+        if number is None:
+            raise BadAnswer(f"{path} has no id for {name}: wanted names with integers, as in validation_img_id.json")
+        stem = str(number) if name is None else Path(name).stem
+        if numbers.setdefault(stem, number) != number:
+            raise BadAnswer(f"{path} has two images called {stem}: give each a list and an answer of its own")
+    return numbers
+
+
+def _read_pairs(path: Path) -> list[Pair]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -47,23 +72,14 @@ def read_image_list(path: Path) -> ImageList:
     if not text.lstrip().startswith(("[", "{")):
         lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
         numbers = all(map(_is_number, lines))
-        return _list([(int(line) if numbers else None, line) for line in lines])
+        return [(int(line) if numbers else None, line) for line in lines]
     content = parse(text.encode(), str(path))
     if isinstance(content, dict) and isinstance(content.get("images"), list):
         content = content["images"]
     pairs = _pair_members(content) if isinstance(content, dict) else [_pair(row) for row in content]
     if any(pair == (None, None) for pair in pairs):
         raise BadAnswer(f"{path} is no list of names of images, nor of ids: found {show(content)}")
-    return _list(pairs)
-
-
-Pair = tuple[int | None, str | None]
-"""Id and name of an image."""
-
-
-def _list(pairs: list[Pair]) -> ImageList:
-    ids = frozenset(number for number, _ in pairs if number is not None)
-    return ImageList(ids, frozenset(Path(name).stem for _, name in pairs if name is not None))
+    return pairs
 
 
 def _pair_members(content: dict[str, Any]) -> list[Pair]:

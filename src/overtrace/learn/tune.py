@@ -1,14 +1,12 @@
 """Choose the thresholds of decoding by the challenges' own rules; the network answers each window only once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 
-from overtrace.decode.parameters import Parameters
-from overtrace.learn.validate import Held, parameters_of, validate
+from overtrace.learn.validate import Held, validate
 from overtrace.models.card import DecodeParameters
 from overtrace.models.planes import LEVELS
 from overtrace.models.runtime import Network
@@ -34,26 +32,30 @@ def tune(network: Network, sets: Sequence[Held], say: Callable[[str], None]) -> 
         network: of planes; its card says where to begin.
     """
     quick = remember(network)
-    scores: dict[Parameters, float] = {}
+    scores: dict[DecodeParameters, float] = {}
 
-    def worth(parameters: Parameters) -> float:
-        if parameters not in scores:
-            found = [validate(quick, held, parameters) for held in sets]
-            scores[parameters] = float(np.nan_to_num(found).mean())
-        return scores[parameters]
+    def worth(decode: DecodeParameters) -> float:
+        if decode not in scores:
+            changed = quick.with_card(quick.card.model_copy(update={"decode": decode}))
+            scores[decode] = float(np.nan_to_num([validate(changed, held) for held in sets]).mean())
+        return scores[decode]
 
-    start = parameters_of(network.card)
+    start = network.card.decode
     # The two that depend on each other most are tried together, coarsely, so that the rest is not led astray.
-    pairs = [replace(start, interior=i, distance=d) for i in INTERIORS for d in DISTANCES]
+    pairs = [_change(start, interior=i, distance=d) for i in INTERIORS for d in DISTANCES]
     best = max((start, *pairs), key=worth)
     say(f"tuned interior to {best.interior} and distance to {best.distance}: mean score {worth(best):.4f}")
     while True:
         before = worth(best)
         for name, values in GRID.items():
-            best = max((best, *(replace(best, **{name: value}) for value in values)), key=worth)  # type: ignore[arg-type]
+            best = max((best, *(_change(best, **{name: value}) for value in values)), key=worth)
             say(f"tuned {name} to {getattr(best, name)}: mean score {worth(best):.4f}")
         if worth(best) - before < WORTH_IT:
-            return DecodeParameters(**{name: getattr(best, name) for name in DecodeParameters.model_fields})
+            return best
+
+
+def _change(decode: DecodeParameters, **values: float) -> DecodeParameters:
+    return decode.model_copy(update=values)
 
 
 def remember(network: Network) -> Network:

@@ -16,10 +16,8 @@ from overtrace.challenges.protocols import score_files
 from overtrace.challenges.truth import HeldOut, write_truth
 from overtrace.data.labelled import Objects
 from overtrace.data.split import subset
-from overtrace.decode.parameters import Parameters
 from overtrace.learn.pictures import Picture, save_sheet, show_classes, show_objects, to_picture
 from overtrace.learn.sources import Group
-from overtrace.models.card import Card
 from overtrace.models.classes import predict_classes
 from overtrace.models.runtime import Network
 from overtrace.models.view import view_image
@@ -47,12 +45,8 @@ def hold(group: Group, folder: Path, most: int | None) -> Held:
     return Held(replace(group, data=data), place, write_truth(group.challenge, data, place))
 
 
-def validate(network: Network, held: Held, parameters: Parameters | None = None) -> float:
-    """The score of a network on a set.
-
-    Args:
-        parameters: of decoding planes; those of the card unless told.
-    """
+def validate(network: Network, held: Held) -> float:
+    """The score of a network on a set."""
     scenes = held.group.challenge in SCENES
     suffix = {"itc": ".json"}.get(held.group.challenge, ".csv")
     out = held.folder.with_name(f"{held.folder.name}-answer{'' if scenes else suffix}")
@@ -65,7 +59,6 @@ def validate(network: Network, held: Held, parameters: Parameters | None = None)
         ids=files.ids,
         bands=files.bands,
         pixel_size_m=files.pixel_size_m,
-        parameters=parameters,
     )
     return score_files(held.group.challenge, files.ask(out)).score
 
@@ -83,12 +76,7 @@ def _draw(network: Network, held: Held, number: int) -> Picture:
     picture = to_picture(labelled.image)
     if not isinstance(labelled, Objects):
         return show_classes(picture, labelled.classes, predict_classes(view, network))
-    return show_objects(picture, labelled.labels, _to_labels(find_objects(view, network, parameters_of(network.card))))
-
-
-def parameters_of(card: Card) -> Parameters:
-    """How planes are decoded, as a card says."""
-    return Parameters(**card.decode.model_dump())
+    return show_objects(picture, labelled.labels, _to_labels(find_objects(view, network)))
 
 
 def _to_labels(found: Found) -> NDArray[np.int32]:

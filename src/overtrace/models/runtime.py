@@ -38,6 +38,10 @@ class Network:
         self._make_request = make_request
         self._local = threading.local()
 
+    def with_card(self, card: Card) -> "Network":
+        """The same network under another card, which may change what is made of its answers."""
+        return Network(card, self._make_request)
+
     def run(self, batch: Planes) -> Planes:
         """What a *planes* network says of each pixel.
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from overtrace.errors import BadOutput
 
 FULL_BYTES = 2**20
+KINDS = ("part", "old")
+"""How the names of folders end that are being written, and that are being replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,73 @@ class TextAside:
     def discard(self) -> None:
         """Remove the file."""
         self._aside.discard(self._file.close)
+
+
+class FolderAside:
+    """A folder that is written aside, file by file."""
+
+    def __init__(self, path: str | Path, may_replace: Callable[[Path], bool]) -> None:
+        """Args:
+            may_replace: whether a folder that is there, and not empty, may go.
+        Raises:
+            BadOutput: a folder that stays, a file, or a place that cannot be written to.
+        """
+        self.final = Path(path)
+        self._may_replace = may_replace
+        self._check()
+        self.path, self._old = (self.final.with_name(f".{self.final.name}.{os.getpid()}.{kind}") for kind in KINDS)
+        self._remove_abandoned()
+        with self.guard():
+            self.path.mkdir()
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Whatever goes wrong within leaves nothing behind; what the disk refuses is one line."""
+        try:
+            yield
+        except OSError as error:
+            reason = _reason(error, self.final.parent)
+            self.discard()
+            raise BadOutput(f"{self.final} cannot be written: {reason}") from error
+        except BaseException:
+            self.discard()
+            raise
+
+    def commit(self) -> None:
+        """Put the folder in its place; an older one goes when the new one is there."""
+        with self.guard():
+            self._check()
+            for file in sorted(self.path.rglob("*")):
+                _flush_to_disk(file)
+            if self.final.exists():
+                self.final.rename(self._old)
+            self.path.rename(self.final)
+            if os.name == "posix":
+                _flush_to_disk(self.final.parent)
+        shutil.rmtree(self._old, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Remove the folder; an older one is left, or put back."""
+        if self._old.exists() and not self.final.exists():
+            self._old.rename(self.final)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _check(self) -> None:
+        if self.final.exists() and not self.final.is_dir():
+            raise BadOutput(f"{self.final} is a file: name a folder")
+        if not self.final.parent.is_dir():
+            raise BadOutput(f"{self.final} cannot be written: folder {self.final.parent} does not exist: create it")
+        if self.final.exists() and any(self.final.iterdir()) and not self._may_replace(self.final):
+            raise BadOutput(f"{self.final} is a folder that holds something else: name another one")
+
+    def _remove_abandoned(self) -> None:
+        pattern = rf"\.{re.escape(self.final.name)}\.(\d+)\.({'|'.join(KINDS)})"
+        for leftover in _files_beside(self.final, pattern):
+            match = re.fullmatch(pattern, leftover.name)
+            if match and not is_running(int(match[1])):
+                if match[2] == "old" and not self.final.exists():
+                    leftover.rename(self.final)
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def open_aside(path: str | Path, *failures: type[Exception]) -> Aside:

@@ -4,6 +4,7 @@ A run changes where an outline crosses a column of pixel centres. So a polygon n
 column-major index of the first centre below it, and the sorted crossings, differenced, are the run lengths.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ MAX_CHARACTERS = 13
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+Part = tuple[npt.NDArray[np.bool_], int, int]
+"""The pixels of an object in a rectangle that holds them all, and the row and the column of the image where it lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,25 @@ def encode_polygons(polygons: npt.NDArray[np.object_], height: int, width: int) 
     _, xy, (ring_ends, polygon_ends) = shapely.to_ragged_array(polygons)
     lengths, ends = _encode(xy, ring_ends.astype(np.int64), polygon_ends.astype(np.int64), height, width)
     return Runs(height, width, lengths, ends)
+
+
+def encode_parts(parts: Sequence[Part], height: int, width: int) -> Runs:
+    """The masks of objects in an image; their rectangles lie inside it."""
+    changes = [_find_changes(part, height) for part in parts]
+    lengths = np.empty(sum(map(len, changes)) + len(parts), np.int64)
+    ends = np.zeros(len(parts) + 1, np.int64)
+    for i, change in enumerate(changes):
+        ends[i + 1] = _difference(change, height * width, lengths, int(ends[i]))
+    return Runs(height, width, lengths[: ends[-1]].copy(), ends)
+
+
+def _find_changes(part: Part, height: int) -> Integers:
+    """Where runs begin and end, ascending; a run that goes on in the next column ends and begins at one place."""
+    mask, row, col = part
+    framed = np.pad(mask.T, ((0, 0), (1, 1)))
+    cols, rows = np.nonzero(framed[:, 1:] != framed[:, :-1])
+    changes: Integers = (col + cols) * height + row + rows
+    return changes
 
 
 def count_pixels(runs: Runs) -> Integers:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from overtrace.errors import BadOutput
 from overtrace.raster.arrays import is_whole, load
 from overtrace.raster.lattice import Block
+from overtrace.raster.progress import Progress, Silent
 from overtrace.trace.assemble import Assembler
 from overtrace.trace.batches import Choice, make_batch
 from overtrace.trace.bench import Bench, keep_bench
@@ -24,7 +25,6 @@ from overtrace.trace.manifest import check_manifest, claim, write_manifest
 from overtrace.trace.options import Options
 from overtrace.trace.outputs import Outputs, open_outputs
 from overtrace.trace.plan import Plan, make_plan
-from overtrace.trace.progress import Progress, Silent
 from overtrace.vector.tables import Batch
 
 
