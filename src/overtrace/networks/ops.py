@@ -226,7 +226,7 @@ class _OnnxRoiAlign(torch.autograd.Function):
 
     @staticmethod
     def symbolic(g: Any, features: Any, boxes: Any, images: Any, size: int, scale: float, sampling: int) -> Any:
-        pooled = g.op(
+        return g.op(
             "RoiAlign",
             features,
             boxes,
@@ -238,6 +238,3 @@ class _OnnxRoiAlign(torch.autograd.Function):
             sampling_ratio_i=sampling,
             spatial_scale_f=scale,
         )
-        # OpenVINO divides by the count of samples, 0 where a box is too thin to have any.
-        nothing = g.op("Constant", value_t=torch.tensor(0.0))
-        return g.op("Where", g.op("IsNaN", pooled), nothing, pooled)

@@ -18,6 +18,8 @@ from overtrace.networks.resnet import STRIDES
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 POOLED_STRIDES = STRIDES[:4]
+THINNEST = 1e-3
+"""Pixels that a box is widened to; one of no width has no samples, of which OpenVINO takes the mean all the same."""
 Detections = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
@@ -179,6 +181,7 @@ def level_of(boxes: Tensor, settings: Settings) -> Tensor:
 def pool(levels: Sequence[Tensor], boxes: Tensor, images: Tensor, size: int, settings: Settings) -> Tensor:
     """ROI align from the level that suits each box: (R, C, size, size)."""
     level = level_of(boxes, settings)
+    boxes = torch.cat((boxes[:, :2], torch.maximum(boxes[:, 2:], boxes[:, :2] + THINNEST)), 1)
     if torch.onnx.is_in_onnx_export():
         return _pool_everywhere(levels, boxes, images, level, size, settings.sampling)
     pooled, where = [], []
@@ -192,15 +195,13 @@ def pool(levels: Sequence[Tensor], boxes: Tensor, images: Tensor, size: int, set
 def _pool_everywhere(
     levels: Sequence[Tensor], boxes: Tensor, images: Tensor, level: Tensor, size: int, sampling: int
 ) -> Tensor:
-    """The same without a choice of boxes, whose number would be unknown: elsewhere a box is a small one."""
-    total: Tensor | None = None
-    for i, (features, stride) in enumerate(zip(levels, POOLED_STRIDES, strict=True)):
-        here = (level == i)[:, None]
-        own = torch.where(here, boxes, boxes.new_tensor([0, 0, 1, 1]))
-        pooled = roi_align(features, own, images, size, 1 / stride, sampling)
-        total = torch.where(here[:, :, None, None], pooled, torch.zeros_like(pooled) if total is None else total)
-    assert total is not None
-    return total
+    """The same by a sum over all levels, as a file wants it: where a box does not belong, one far outside gives 0."""
+    nowhere = boxes.new_tensor([-999.0, -999.0, -998.0, -998.0])
+    pooled = [
+        roi_align(features, torch.where((level == i)[:, None], boxes, nowhere), images, size, 1 / stride, sampling)
+        for i, (features, stride) in enumerate(zip(levels, POOLED_STRIDES, strict=True))
+    ]
+    return pooled[0] + pooled[1] + pooled[2] + pooled[3]
 
 
 def crop_masks(masks: Tensor, which: Tensor, boxes: Tensor, size: int) -> Tensor:
