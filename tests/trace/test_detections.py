@@ -85,7 +85,7 @@ def run_on(pixels, model, folder: Path, profile=None, **options) -> dict[str, np
         into = ~file.transform
     table["bounds"] = shapely.bounds(
         shapely.transform(
-            shapely.from_wkb(table["geometry"]), lambda xy: np.round(np.stack(into * (xy[:, 0], xy[:, 1]), axis=1), 6)
+            shapely.from_wkb(table["geometry"]), lambda xy: np.round(np.stack(into @ (xy[:, 0], xy[:, 1]), axis=1), 6)
         )
     )
     return table
