@@ -30,6 +30,7 @@ def draw_objects(
         boxes=np.zeros((0, 4)),
         peaks=np.zeros((height, width), np.uint8),
         ignore=np.zeros((height, width), bool),
+        kinds=np.zeros(len(rectangles), np.int64),
     )
 
 

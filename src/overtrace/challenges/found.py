@@ -72,9 +72,11 @@ def _label(view: View, network: Network, block: Block, parameters: Parameters) -
         labels, sums = decode_image(predict_planes(view, network, block), parameters)
         return labels, score(sums)
     names = network.card.planes
-    planes = predict_probabilities(view, network, block)[[names.index("interior"), names.index("touch")]]
-    labels = decode_ternaus(planes)
-    return labels, score_instances(labels, planes[0])
+    border = network.card.margin
+    planes = predict_probabilities(view, network, block, border)[[names.index("interior"), names.index("touch")]]
+    labels = decode_ternaus(planes, border)
+    interior = planes[0, border : border + labels.shape[0], border : border + labels.shape[1]]
+    return labels, score_instances(labels, interior)
 
 
 def resize_labels(labels: Labels, height: int, width: int) -> Labels:

@@ -37,6 +37,7 @@ def draft(
         band_scaling=facts.band_scaling,
         pixel_size_m=facts.pixel_size_m,
         short_side_px=facts.short_side_px,
+        edges=facts.edges,
         window=facts.window,
         margin=facts.margin,
         planes=network.planes if isinstance(network, MiniNetwork | TernausNetwork) else (),

@@ -59,10 +59,13 @@ class Crops(torch.utils.data.Dataset[Crop]):
         box = choose_box(labelled, pool.source, crop_px, rng)
         image = resize(labelled.image, box, crop_px, Image.Resampling.BILINEAR).astype(np.float32)
         truth = cut_truth(labelled, box, crop_px)
+        scalings = self._scalings(pool.data.bands)
         if (which, i) not in self._scales:
-            self._scales[which, i] = measure_scale(labelled.image, self._scalings(pool.data.bands))
+            self._scales[which, i] = measure_scale(labelled.image, scalings)
         low, high = self._scales[which, i]
-        image = np.clip((image - low) / (high - low), 0, 1)
+        image = (image - low) / (high - low)
+        clipped = [scaling.clip for scaling in scalings]
+        image[..., clipped] = np.clip(image[..., clipped], 0, 1)
         turn = choose_turn(self.recipe.augment, rng)
         image = change_light(apply_turn(image, turn), self.recipe.augment.light, rng)
         turned = {name: apply_turn(part, turn) for name, part in truth.items()}

@@ -166,6 +166,7 @@ class CardFacts(Frozen):
     margin: int = Field(default=64, ge=0)
     pixel_size_m: Range | None = None
     short_side_px: int | None = None
+    edges: Literal["symmetric", "reflect"] = "symmetric"
     scaling: Scaling = Scaling()
     band_scaling: dict[str, Scaling] = {}
     decode: DecodeParameters = DecodeParameters()
