@@ -15,7 +15,6 @@ from overtrace.challenges.protocols import check_files, score_files
 from overtrace.challenges.truth import HeldOut, write_truth
 from overtrace.data.class_names import ADE20K_NAMES, CAMVID_NAMES
 from overtrace.data.labelled import VOID
-from overtrace.decode.parameters import Parameters
 from overtrace.errors import BadAnswer, BadImage, BadModel, BadOption, BadOutput
 from overtrace.models.card import DecodeParameters, DetectParameters
 from overtrace.models.runtime import Network, load_network
@@ -194,14 +193,13 @@ def test_an_answer_holds_what_trace_traces(tmp_path, height, width, pixel_size_m
 def test_small_objects_are_left_out_as_the_card_says(tmp_path, network):
     held = write_truth("trees", gather([draw_objects("a", 40, 50, RECTANGLES, 0.5)]), tmp_path / "held")
 
-    def found(**changes) -> int | None:
-        return run(held, network, tmp_path / "a.csv", **changes).objects
+    def found(min_score: float = 0, **decode: float) -> int | None:
+        told = network.with_card(network.card.model_copy(update={"decode": DecodeParameters(**decode)}))
+        return run(held, told, tmp_path / "a.csv", min_score=min_score).objects
 
     # 100, 100 and 63 pixels of 0.25 square metres.
-    assert [found(parameters=Parameters(min_area_m2=area)) for area in (15.75, 15.8, 25, 25.1)] == [3, 2, 2, 0]
-    card = network.card.model_copy(update={"decode": DecodeParameters(min_area_px=64)})
-    network = Network(card, network._make_request)
-    assert (found(), found(min_score=1.01)) == (2, 0)
+    assert [found(min_area_m2=area) for area in (15.75, 15.8, 25, 25.1)] == [3, 2, 2, 0]
+    assert (found(min_area_px=64), found(min_area_px=64, min_score=1.01)) == (2, 0)
 
 
 def test_the_published_steps_of_ternausnet(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from overtrace.learn.export import export_classes, quantise_file  # noqa: E402
+from overtrace.learn.export import export_network, quantise_file  # noqa: E402
 from overtrace.models.card import write_card  # noqa: E402
 from overtrace.models.runtime import RUNTIMES, load_network  # noqa: E402
 from overtrace.networks.scene import Scene  # noqa: E402
@@ -29,7 +29,7 @@ def network():
 @pytest.fixture(scope="module")
 def bare(network, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "bare.onnx"
-    export_classes(network, bands=3, path=path)
+    export_network(network, card(), path)
     return path
 
 

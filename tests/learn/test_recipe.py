@@ -19,10 +19,11 @@ def test_the_shipped_recipe_reads():
     [
         ("batch = 8", "batch = 0", "fit.batch"),
         ("crop_px = 192", "crop_px = 200", "fit.crop_px: Input should be a multiple of 32"),
-        ('size = "m"', 'size = "xl"', "network.size"),
-        ("seed = ", "sede = ", "seed: Field required"),
-        ("[neon]", "[neon]\nshare = 1", "neon.share: Extra inputs"),
-        ("[neon]", "[neon", "cannot be read as a recipe"),
+        ('size = "m"', 'size = "xl"', "network.mini.size"),
+        ("seed = ", "sede = ", "sede: Extra inputs"),
+        ('kind = "mini"', 'kind = "maxi"', "network: Input tag 'maxi'"),
+        ("own_size = 0.15", "own_size = 15", "data.1.own_size"),
+        ("[network]", "[network", "cannot be read as a recipe"),
     ],
 )
 def test_a_wrong_recipe_is_told_in_one_line(tmp_path, old, new, said):

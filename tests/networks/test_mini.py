@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from overtrace.networks.mini import WIDTHS, Mini, Probabilities  # noqa: E402
+from overtrace.networks.mini import WIDTHS, Mini  # noqa: E402
 
 
 def build(size: str, **choice: int) -> "torch.nn.Module":
@@ -39,10 +39,3 @@ def test_moving_the_image_by_the_deepest_stride_moves_the_answer():
             network(image.roll((32, 32), (2, 3)))[0, :, 336:368, 336:368],
         )
     torch.testing.assert_close(here, there, atol=1e-4, rtol=1e-4)
-
-
-def test_probabilities_are_the_sigmoid_of_the_logits():
-    network = build("s")
-    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        torch.testing.assert_close(Probabilities(network)(image), torch.sigmoid(network(image)))

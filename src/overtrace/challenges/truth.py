@@ -124,24 +124,26 @@ def _write_crowns(named: Named, data: DataSet, folder: Path) -> str:
         assert isinstance(sample, Objects)
         height, width = sample.labels.shape
         images.append({"id": number, "file_name": f"{name}.tif", "height": height, "width": width})
-        runs = encode_parts(list(cut_labels(sample.labels).values()), height, width)
+        parts = cut_labels(sample.labels)
+        kinds = [sample.kinds[label - 1] for label in parts] if len(data.classes) > 1 else [0] * len(parts)
+        runs = encode_parts(list(parts.values()), height, width)
         columns = compress(runs), count_pixels(runs).tolist(), find_boxes(runs).tolist()
         crowns += [
             {
                 "id": i,
                 "image_id": number,
-                "category_id": 1,
+                "category_id": int(kind) + 1,
                 "segmentation": {"size": [height, width], "counts": counts},
                 "area": area,
                 "bbox": box,
                 "iscrowd": 0,
             }
-            for i, (counts, area, box) in enumerate(zip(*columns, strict=True), start=len(crowns) + 1)
+            for i, (kind, counts, area, box) in enumerate(zip(kinds, *columns, strict=True), start=len(crowns) + 1)
         ]
         if sample.ignore.any():
             (folder / "ignore").mkdir(exist_ok=True)
             (folder / "ignore" / f"{name}.png").write_bytes(encode_scene(sample.ignore.astype(np.uint8)))
-    categories = [{"id": 1, "name": data.classes[0]}]
+    categories = [{"id": i, "name": name} for i, name in enumerate(data.classes, start=1)]
     content = {"images": images, "categories": categories, "annotations": crowns}
     (folder / "truth.json").write_text(json.dumps(content))
     (folder / "ids.json").write_text(json.dumps({image["file_name"]: image["id"] for image in images}, indent=1))

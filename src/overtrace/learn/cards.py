@@ -10,9 +10,6 @@ from typing import Literal
 from overtrace.learn.recipe import MiniNetwork, Recipe, TernausNetwork
 from overtrace.models.card import Card, Score
 
-MANY = "object"
-"""What a planes model calls its objects where the data has several classes, which planes do not tell apart."""
-
 
 def draft(
     recipe: Recipe, classes: Sequence[str], bands: Sequence[str], precision: Literal["fp32", "int8"], path: Path
@@ -24,14 +21,11 @@ def draft(
         path: of the recipe.
     """
     facts, network = recipe.card, recipe.network
-    names = tuple(facts.classes or classes)
-    if recipe.task == "planes" and len(names) > 1:
-        names = (MANY,)
     return Card(
         name=recipe.name if precision == "int8" or not makes_int8(recipe) else f"{recipe.name}-fp32",
         version=recipe.version,
         task=recipe.task,
-        classes=names,
+        classes=tuple(facts.classes or classes),
         bands=tuple(bands),
         scaling=facts.scaling,
         band_scaling=facts.band_scaling,

@@ -33,22 +33,7 @@ def export_network(network: nn.Module, card: Card, path: Path) -> None:
         str(path),
         input_names=["image"],
         output_names=[output],
-        dynamic_axes={"image": sides, output: sides} if card.task == "classes" else None,
-        opset_version=OPSET,
-        dynamo=False,
-    )
-
-
-def export_classes(network: torch.nn.Module, bands: int, path: Path) -> None:
-    """Write a network that takes (1, bands, H, W) from 0 to 1, of any size, and answers with scores of classes."""
-    sides = {2: "height", 3: "width"}
-    torch.onnx.export(
-        network.eval(),
-        (torch.zeros(1, bands, 256, 320),),
-        str(path),
-        input_names=["image"],
-        output_names=["classes"],
-        dynamic_axes={"image": sides, "classes": {2: "rows", 3: "cols"}},
+        dynamic_axes={"image": sides, output: {2: "rows", 3: "columns"}} if card.task == "classes" else None,
         opset_version=OPSET,
         dynamo=False,
     )

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from overtrace.data.urban_california import open_urban_california
 from overtrace.data.vectors import open_vectors
 from overtrace.errors import BadOption
 from overtrace.learn.crops import Pool
-from overtrace.learn.recipe import Protocol, Recipe
+from overtrace.learn.recipe import Check, Protocol, Recipe, Source
 
 READERS: dict[str, Callable[..., DataSet]] = {
     "ade20k": open_ade20k,
@@ -36,6 +36,8 @@ READERS: dict[str, Callable[..., DataSet]] = {
     "urban_california": open_urban_california,
     "vectors": open_vectors,
 }
+MANY = "object"
+"""What objects are called where the data has several classes of them and the network tells none apart."""
 RULES: dict[str, Protocol] = {"planes": "itc", "detections": "itc", "classes": "sceneparsing"}
 """The rule by which what is held out is scored, unless the recipe says another."""
 
@@ -74,7 +76,7 @@ def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
     rng = np.random.default_rng(recipe.seed)
     pools, groups, notes = [], [], []
     for number, source in enumerate(recipe.data):
-        data = keep(open_data(source.reader, folder / source.folder, source.options), cache)
+        data = _open(source, recipe, folder, cache)
         notes += [f"{data.name}: {note}" for note in data.notes]
         if source.hold_out:
             data, held = hold_out(data, source.hold_out, rng)
@@ -83,7 +85,7 @@ def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
         if source.weight:
             pools.append(Pool(data, source))
     for check in recipe.check:
-        data = keep(open_data(check.reader, folder / check.folder, check.options), cache)
+        data = _open(check, recipe, folder, cache)
         groups.append(Group(check.name or data.name, check.challenge or RULES[recipe.task], data, check.tune))
     if not pools:
         raise BadOption("nothing to learn from: every data set of the recipe has weight 0")
@@ -91,6 +93,14 @@ def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
     everything = [*(pool.data for pool in pools), *(group.data for group in groups)]
     _check_alike(everything, recipe)
     return Materials(tuple(pools), tuple(groups), everything[0].classes, everything[0].bands, tuple(notes))
+
+
+def _open(source: Source | Check, recipe: Recipe, folder: Path, cache: Path) -> DataSet:
+    """A data set, what is worked out of it kept in a folder; planes do not tell classes of objects apart."""
+    data = keep(open_data(source.reader, folder / source.folder, source.options), cache)
+    if recipe.task == "planes" and len(data.classes) > 1 and data.truth == "objects":
+        return replace(data, classes=(MANY,))
+    return data
 
 
 def open_data(reader: str, folder: Path, options: dict[str, Any]) -> DataSet:
@@ -130,5 +140,6 @@ def _check_alike(sets: Sequence[DataSet], recipe: Recipe) -> None:
                 f"{data.name} has the bands {', '.join(data.bands)}, {first.name} has {', '.join(first.bands)}: "
                 "one model sees the same bands everywhere"
             )
-        if wanted == "classes" and data.classes != first.classes:
+        told_apart = max(len(data.classes), len(first.classes)) > 1
+        if recipe.task != "planes" and told_apart and data.classes != first.classes:
             raise BadOption(f"{data.name} and {first.name} have different classes: one model has one list")

@@ -48,18 +48,6 @@ class Mini(nn.Module):
         return logits
 
 
-class Probabilities(nn.Module):
-    """A network with the sigmoid at its end, as the model file holds it."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Planes from 0 to 1."""
-        return torch.sigmoid(self.network(image))
-
-
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
