@@ -43,13 +43,13 @@ def make_network(recipe: Recipe, bands: int, classes: int, folder: Path) -> nn.M
         return load_own(Mini(choice.size, bands, len(choice.planes)), start)
     if isinstance(choice, TernausNetwork):
         if start is None or is_own(start):
-            return load_own(TernausNetV2(bands, abs_weight=choice.abs_weight), start)
+            return load_own(TernausNetV2(bands, width=choice.width), start)
         return load_ternausnet(start, abs_weight=choice.abs_weight)
     if isinstance(choice, SceneNetwork):
         return _make_scene(choice, classes, start)
     if start is None or is_own(start):
         return load_own(MaskRcnn(_settings(R50, choice, classes)), start)
-    known = _is_detectron2(start)
+    known = is_detectron2(start)
     network = MaskRcnn(_settings(R50 if known else IMAGENET, choice, classes))
     (load_detectron2 if known else load_imagenet)(network, start)
     return network
@@ -100,7 +100,8 @@ def is_own(path: Path) -> bool:
     return {"average", "recipe"} <= read_checkpoint(path).keys()
 
 
-def _is_detectron2(path: Path) -> bool:
+def is_detectron2(path: Path) -> bool:
+    """Whether a checkpoint is laid out as detectron2's."""
     held = read_checkpoint(path)
     return any(key.startswith("backbone.") for key in held.get("model", held))
 

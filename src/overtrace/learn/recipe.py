@@ -39,6 +39,9 @@ class TernausNetwork(Frozen):
     start: str = ""
     """A checkpoint in the published layout, or of a run of ours."""
     abs_weight: bool = False
+    """Whether the weights of a published checkpoint were trained in place."""
+    width: int = Field(default=64, gt=0, multiple_of=2)
+    """Channels at full size; 64 in the published weights."""
     planes: tuple[Literal["interior", "touch"], ...] = ("interior", "touch")
 
 
