@@ -83,13 +83,6 @@ def test_the_image_is_the_one_that_the_json_names(tmp_path):
     assert data.notes == ("1 images without a .json are left out: a.png",)
 
 
-def test_frames_of_a_video_share_ground_if_told(tmp_path):
-    for name in ("v_1", "v_2", "w_1"):
-        write_labelme(tmp_path, name, [])
-    assert open_labelme(tmp_path).grounds == ("v_1", "v_2", "w_1")
-    assert open_labelme(tmp_path, ground=lambda name: name[0]).grounds == ("v", "v", "w")
-
-
 def test_a_picture_made_smaller_with_its_shapes_is_believed(tmp_path):
     write_labelme(tmp_path, "a", [shape(SQUARE)], imageHeight=12, imageWidth=16)
     data = open_labelme(tmp_path)

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from overtrace.data.labelled import DataSet
-from overtrace.data.split import hold_out, named, subset
+from overtrace.data.split import hold_out, named, share_grounds, subset
 from overtrace.errors import BadData
 from tests.support.labelled import draw_crowns
 
@@ -55,3 +57,15 @@ def test_images_are_chosen_by_name():
     assert named(make(6, 3), ["image 4", "image 0"]).read(0).pixel_size_m == 4
     with pytest.raises(BadData, match="squares has no image named image 9: name some of its 6"):
         named(make(6, 3), ["image 0", "image 9"])
+
+
+def test_images_share_ground_by_their_names():
+    data = share_grounds(replace(make(3, 3), names=("v_1", "v_2", "w_1")), r"^(\w)_")
+    assert data.grounds == ("v", "v", "w")
+    assert share_grounds(data, r"\d").grounds == ("1", "2", "1")
+
+
+@pytest.mark.parametrize(("pattern", "said"), [("(", "is no regular expression"), (r"w(\d)", "in the name v_1 of")])
+def test_a_pattern_that_does_not_fit_the_names(pattern, said):
+    with pytest.raises(BadData, match=said):
+        share_grounds(replace(make(2, 2), names=("v_1", "w_1")), pattern)

@@ -10,7 +10,7 @@ def export(
     source: Annotated[
         str,
         typer.Argument(
-            help="An ONNX file; a checkpoint of TernausNetV2, detectron2 or detectree2 (.pt, .pth, .pkl); the folder of "
+            help="An ONNX file; a checkpoint of TernausNetV2, detectron2 or detectree2 (.pt, .pth, .pkl); a folder of "
             "a transformers model, or hub:OWNER/NAME."
         ),
     ],

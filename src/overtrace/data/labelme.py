@@ -17,7 +17,7 @@ Citation: Wada, labelme: Image Polygonal Annotation with Python, https://github.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -51,15 +51,12 @@ def open_labelme(
     *,
     classes: Sequence[str] | None = None,
     pixel_size_m: float | None = None,
-    ground: Callable[[str], str] | None = None,
 ) -> DataSet:
     """The images of a folder that have a JSON of labelme.
 
     Args:
         classes: labels that are objects; all that are there, if not told. Other labels are left out, with a note.
         pixel_size_m: of all images, if it is known.
-        ground: says of the name of an image which ground it shows, such as one stretch of a video; each its own, if
-            not told.
     Raises:
         BadData: if a JSON is not labelme's, two are of one image, or none has an image.
     """
@@ -97,7 +94,6 @@ def open_labelme(
             *tell_left_out(others, "labels that are no class are"),
             *tell_left_out([f"{count:,} {kind}" for kind, count in sorted(kinds.items())], "kinds of shapes are"),
         ),
-        grounds=() if ground is None else tuple(map(ground, names)),
         facts=digest([*files, *(page.path for page in paired)], options),
     )
 

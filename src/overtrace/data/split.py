@@ -1,5 +1,6 @@
 """Parts of a data set; validation is held out by ground, so that nothing is both learned and measured."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,24 @@ def hold_out(data: DataSet, share: float, rng: np.random.Generator) -> tuple[Dat
     held = {grounds[i] for i in rng.permutation(len(grounds))[:count]}
     chosen = np.array([ground in held for ground in data.grounds])
     return subset(data, np.flatnonzero(~chosen).tolist()), subset(data, np.flatnonzero(chosen).tolist())
+
+
+def share_grounds(data: DataSet, pattern: str) -> DataSet:
+    """The same images, of which those show one ground in whose names the pattern finds the same.
+
+    Args:
+        pattern: a regular expression; what its first group finds counts, or all of it where it has none.
+    Raises:
+        BadData: if it is no regular expression, or finds nothing in a name.
+    """
+    try:
+        found = [re.search(pattern, name) for name in data.names]
+    except re.error as error:
+        raise BadData(f"ground {pattern!r} is no regular expression: {error}") from error
+    lost = [name for name, match in zip(data.names, found, strict=True) if match is None]
+    if lost:
+        raise BadData(f"ground {pattern!r} finds nothing in the name {lost[0]} of {data.name}: correct it")
+    return replace(data, grounds=tuple(match[match.re.groups > 0] for match in found if match))
 
 
 def named(data: DataSet, names: Iterable[str]) -> DataSet:

@@ -132,6 +132,8 @@ class Source(Frozen):
     """The share of crops at the pixel size of the image itself."""
     hold_out: Share = 0.0
     """The share of its grounds that is not learned, but validated on."""
+    ground: str = ""
+    """A regular expression: images in whose names it finds the same show one ground, such as frames of one stretch."""
     challenge: Protocol | None = None
     """The rule for what is held out; by default that of the task."""
 

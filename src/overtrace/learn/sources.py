@@ -17,7 +17,7 @@ from overtrace.data.labelled import DataSet
 from overtrace.data.labelme import open_labelme
 from overtrace.data.neon import open_neon
 from overtrace.data.spacenet import open_spacenet
-from overtrace.data.split import hold_out
+from overtrace.data.split import hold_out, share_grounds
 from overtrace.data.urban_california import open_urban_california
 from overtrace.data.vectors import open_vectors
 from overtrace.errors import BadOption
@@ -78,6 +78,8 @@ def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
     for number, source in enumerate(recipe.data):
         data = _open(source, recipe, folder, cache)
         notes += [f"{data.name}: {note}" for note in data.notes]
+        if source.ground:
+            data = share_grounds(data, source.ground)
         if source.hold_out:
             data, held = hold_out(data, source.hold_out, rng)
             rule = source.challenge or RULES[recipe.task]
