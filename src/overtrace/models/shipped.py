@@ -6,8 +6,6 @@ from pathlib import Path
 
 from overtrace.errors import BadModel
 
-DEFAULT_MODEL = "trees"
-
 
 def shipped() -> list[tuple[str, Path]]:
     """Name and path of each model file in the package, by name."""
