@@ -30,12 +30,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio.features import rasterize
-from scipy import ndimage
 
+from overtrace.data.drawing import draw_polygons, make_objects
 from overtrace.data.files import digest
-from overtrace.data.labelled import DataSet, Labels, Objects
-from overtrace.data.targets import peakedness
+from overtrace.data.labelled import DataSet, Objects
 from overtrace.errors import BadData
 from overtrace.raster.grid import Box, Grid
 from overtrace.raster.source import Raster, open_raster
@@ -163,48 +161,14 @@ class Reader:
             footprints = _read_geojson(sample.geojson, grid)
         else:
             footprints = shapely.get_parts(shapely.from_wkb(sample.pixels))
-        labels = burn(footprints, grid.height, grid.width)
-        centres = _find_centres(labels)
-        return Objects(
-            name=sample.chip.name,
-            pixel_size_m=None if grid.pixel_size_m is None else math.sqrt(math.prod(grid.pixel_size_m)),
-            image=np.ascontiguousarray(np.moveaxis(values, 0, -1)),
-            labels=labels,
-            centres=centres,
-            boxes=np.empty((0, 4)),
-            peaks=peakedness(labels, centres),
-            ignore=~valid,
-            kinds=np.zeros(len(centres), np.int64),
+        return make_objects(
+            sample.chip.name,
+            None if grid.pixel_size_m is None else math.sqrt(math.prod(grid.pixel_size_m)),
+            np.ascontiguousarray(np.moveaxis(values, 0, -1)),
+            draw_polygons(list(footprints), grid.height, grid.width),
+            ~valid,
+            np.zeros(len(footprints), np.int64),
         )
-
-
-def burn(footprints: Sequence[shapely.Geometry], height: int, width: int) -> Labels:
-    """The pixels whose centres lie in each footprint, holes left out, numbered from 1 in the given order.
-
-    Of two that overlap the smaller is seen; those of which no pixel is seen have no number.
-
-    Args:
-        footprints: in pixels, the first of which reaches from 0 to 1.
-    """
-    order = np.argsort(-shapely.area(np.asarray(footprints, object)), kind="stable").tolist()
-    shapes = [(footprints[i], i + 1) for i in order if not footprints[i].is_empty]
-    if not shapes:
-        return np.zeros((height, width), np.int32)
-    labels = rasterize(shapes, out_shape=(height, width), fill=0, dtype="int32")
-    seen = np.bincount(labels.ravel(), minlength=len(footprints) + 1) > 0
-    seen[0] = False
-    closed: Labels = (np.cumsum(seen) * seen).astype(np.int32)[labels]
-    return closed
-
-
-def _find_centres(labels: Labels) -> NDArray[np.float64]:
-    """(n, 2) x and y of the pixel of each object that is nearest to the middle of its pixels."""
-    centres = []
-    for label, place in enumerate(ndimage.find_objects(labels), start=1):
-        rows, cols = np.nonzero(labels[place] == label)
-        nearest = np.argmin(np.hypot(rows - rows.mean(), cols - cols.mean()))
-        centres.append((cols[nearest] + place[1].start, rows[nearest] + place[0].start))
-    return np.array(centres, np.float64).reshape(-1, 2)
 
 
 def _list_areas(folder: Path) -> list[Path]:
