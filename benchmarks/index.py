@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.index [--images 8000] [--masks 450000] [--keep FOLDER] [--record]``.
 
-A ``Dataset_1`` is drawn: images that are all one picture of 1024x1024 pixels by other names, and a COCO file of star-shaped
-crowns as compressed run lengths. It is opened, and its first image read, in a process of its own, kernels compiled before.
+A ``Dataset_1`` is drawn: one picture of 1024x1024 pixels under many names, and a COCO file of crowns as compressed run
+lengths. It is opened, and its first image read, in a process of its own, with kernels compiled before.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
         size_mb = (folder / "train.json").stat().st_size / 1e6
     lines = [
         f"- {found['images']:,} images, {found['masks']:,} masks, {size_mb:.0f} MB of JSON",
-        f"- **opened in {found['open_s']:.1f} s, peak {found['peak_mb']:,.0f} MB** (before: {found['before_mb']:.0f} MB)",
+        f"- **opened in {found['open_s']:.1f} s, peak {found['peak_mb']:,.0f} MB**, {found['before_mb']:.0f} before",
         f"- an image with its masks read in {found['read_s'] * 1000:.0f} ms; pickled {found['pickled_mb']:.1f} MB",
     ]
     publish("benchmarks/index.py", machine, lines, record=chosen.record)
