@@ -138,6 +138,23 @@ def test_only_listed_images_are_opened(itc, listed, names, notes):
     assert data.read(len(data) - 1).labels.max() == 2
 
 
+@pytest.mark.parametrize("listed", [[7], ["b.png"], {"b.png": 7, "c.png": 9}])
+def test_images_that_are_to_be_answered_are_left_out(itc, listed):
+    (itc / "ids.json").write_text(json.dumps(listed))
+    assert open_itc(itc, apart_from=itc / "ids.json").names == ("a",)
+    with pytest.raises(BadData, match="ids and apart_from both say which images are opened: tell one of them"):
+        open_itc(itc, ids=itc / "ids.json", apart_from=itc / "ids.json")
+    (itc / "ids.json").write_text("[3, 7]")
+    with pytest.raises(BadData, match=r"ids.json lists all 2 images of Dataset_1: find the right list"):
+        open_itc(itc, apart_from=itc / "ids.json")
+
+
+def test_a_list_to_leave_out_may_be_of_other_sets(itc):
+    (itc / "ids.json").write_text("[8]")
+    data = open_itc(itc, apart_from=itc / "ids.json")
+    assert (data.names, data.notes) == (("a", "b"), ("1 images of ids.json are not of Dataset_1",))
+
+
 @pytest.mark.parametrize("listed", [[8, 9], ["c.png"], {"c.png": 7}])
 def test_a_list_of_another_set(itc, listed):
     (itc / "validation_img_id.json").write_text(json.dumps(listed))

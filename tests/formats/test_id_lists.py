@@ -29,6 +29,14 @@ def test_lists_as_contests_publish_them(tmp_path, content, ids, names):
     assert (found.ids, found.names) == (ids, names)
 
 
+def test_the_list_of_the_scene_parsing_kit(tmp_path):
+    lines = ['{"fpath_img": "images/validation/a.jpg", "width": 3}', '{"fpath_img": "images/validation/b.jpg"}', ""]
+    (tmp_path / "validation.odgt").write_text("\n".join(lines))
+    assert read_ids(tmp_path / "validation.odgt") == ["a", "b"]
+    (tmp_path / "validation.odgt").write_text(lines[0])
+    assert read_ids(tmp_path / "validation.odgt") == ["a"]
+
+
 @pytest.mark.parametrize("content", ["[[1]]", "[true]", "[1.5]", '[{"a": 1}]', "[null]", "[", '{"images": [[]]}'])
 def test_what_is_no_list(tmp_path, content):
     (tmp_path / "a").write_text(content)

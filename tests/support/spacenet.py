@@ -24,8 +24,12 @@ def square(left: float, top: float, side: float) -> list[tuple[float, float]]:
 
 def write_bands(path: Path, bands: int, side: int = 64, seed: int = 0) -> np.ndarray:
     """A 16-bit GeoTIFF in EPSG:4326; its values."""
+    return write_values(path, np.random.default_rng(seed).integers(50, 2200, (bands, side, side)).astype(np.uint16))
+
+
+def write_values(path: Path, values: np.ndarray) -> np.ndarray:
+    """The same with these values."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    values = np.random.default_rng(seed).integers(50, 2200, (bands, side, side)).astype(np.uint16)
     write_image(path, values, crs="EPSG:4326", transform=from_origin(WEST, NORTH, STEP, STEP))
     return values
 
@@ -35,6 +39,23 @@ def write_chip(area: Path, name: str, side: int = 64, seed: int = 0) -> np.ndarr
     rgb = write_bands(area / "RGB-PanSharpen" / f"RGB-PanSharpen_{name}.tif", 3, side, seed)
     mul = write_bands(area / "MUL-PanSharpen" / f"MUL-PanSharpen_{name}.tif", 8, side, seed + 1)
     return np.concatenate([rgb, mul])
+
+
+def write_town(area: Path, name: str, side: int, seed: int) -> list[list[Ring]]:
+    """Both files of an image with bright roofs on dark ground; its buildings, in streets of one every 36 pixels."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(400, 40, (11, side, side))
+    buildings: list[list[Ring]] = []
+    for top in range(6, side - 28, 36):
+        for left in range(6, side - 28, 36):
+            length = int(rng.integers(14, 27))
+            buildings.append([square(left, top, length)])
+            roof = rng.uniform(1100, 1700, (11, 1, 1))
+            values[:, top : top + length, left : left + length] = roof + rng.normal(0, 40, (11, length, length))
+    values = np.clip(values, 1, 2047).astype(np.uint16)
+    write_values(area / "RGB-PanSharpen" / f"RGB-PanSharpen_{name}.tif", values[:3])
+    write_values(area / "MUL-PanSharpen" / f"MUL-PanSharpen_{name}.tif", values[3:])
+    return buildings
 
 
 def write_geojson(area: Path, name: str, buildings: Sequence[Sequence[Ring]]) -> Path:

@@ -16,7 +16,8 @@ COCO:
 The contest:
     Coverage: some 8,000 images of 1024x1024 pixels in several sets, 2 to 10 cm; red, green, blue, PNG of eight bits.
     Truth: about 450,000 crowns, one COCO JSON a set. Each set has a pixel size of its own, which no file states.
-    Splits: ``validation_img_id.json`` lists the images that an answer is about; the others are to learn from.
+    Splits: ``validation_img_id.json`` lists the images that an answer is about; the others are to learn from. Where the
+    COCO file has those of the list too, their crowns are not in it: they must not be learned as bare ground.
     Layout, where names beyond the first are not relied on:
 
         Dataset_1/
@@ -91,39 +92,55 @@ def open_coco(
     Raises:
         BadData: if the JSON is not in order, no image of it is there, or the list names others.
     """
-    return _open(folder, annotations, ids, pixel_size_m, name or folder.absolute().name, strict=True)
+    return _open(folder, annotations, _List(ids), pixel_size_m, name or folder.absolute().name)
 
 
-def open_itc(folder: Path, *, pixel_size_m: float | None = None, ids: Path | None = None) -> DataSet:
+def open_itc(
+    folder: Path, *, pixel_size_m: float | None = None, ids: Path | None = None, apart_from: Path | None = None
+) -> DataSet:
     """One data set of the tree crown contest.
 
     Args:
         folder: ``Dataset_N``, which holds one COCO file and the images of it.
         pixel_size_m: of the data set.
         ids: a list such as ``validation_img_id.json``; it may list images of other data sets too.
+        apart_from: such a list, too, whose images are left out; ``ids`` is then not told.
     Raises:
         BadData: as for ``open_coco``; or if the folder holds no COCO file, or several.
     """
+    if ids is not None and apart_from is not None:
+        raise BadData(f"{folder}: ids and apart_from both say which images are opened: tell one of them")
     found = [path for path in list_files(folder, (".json",), deep=True) if _has_annotations(path)]
     if len(found) != 1:
         what = f"{len(found)} COCO files ({tell_few([path.name for path in found])})" if found else "no COCO file"
         raise BadData(f"{folder} holds {what}: wanted one, with images, categories and annotations")
-    return _open(folder, found[0], ids, pixel_size_m, folder.absolute().name, strict=False)
+    listed = _List(ids or apart_from, shared=True, inverted=apart_from is not None)
+    return _open(folder, found[0], listed, pixel_size_m, folder.absolute().name)
 
 
-def _open(
-    folder: Path, annotations: Path, ids: Path | None, pixel_size_m: float | None, name: str, *, strict: bool
-) -> DataSet:
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A list of images."""
+
+    path: Path | None
+    """None for all images."""
+    shared: bool = False
+    """Whether it may name images of other data sets."""
+    inverted: bool = False
+    """Whether the images that it does not name are meant."""
+
+
+def _open(folder: Path, annotations: Path, ids: _List, pixel_size_m: float | None, name: str) -> DataSet:
     text = _load(annotations)
     try:
         coco = coco_files.read_data_set(text, name, str(annotations), WANTED)
-        listed = None if ids is None else read_image_list(ids)
+        listed = None if ids.path is None else read_image_list(ids.path)
     except BadAnswer as error:
         # The check is of answers, not of data.
         raise BadData(str(error).replace(": overtrace check lists them", "")) from error
     if not all(coco.files):
         raise BadData(f"{annotations} has images without a file_name: each needs the name of its file")
-    chosen, notes = _choose(coco, listed, ids, strict) if listed and ids else (np.arange(len(coco.files)), ())
+    chosen, notes = _choose(coco, listed, ids) if listed else (np.arange(len(coco.files)), ())
     paths, unpaired = _pair(coco.files, chosen, folder, annotations.name)
     there = np.array([i for i in chosen.tolist() if paths[i] is not None], np.int64)
     there = there[np.argsort([coco.files[i] for i in there.tolist()], kind="stable")]
@@ -159,22 +176,24 @@ def _has_annotations(path: Path) -> bool:
         raise BadData(f"{path} cannot be read: {error.strerror}: check the file") from error
 
 
-def _choose(
-    coco: coco_files.DataSet, listed: ImageList, ids: Path, strict: bool
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Numbers of the images of a list, and a note of what else is on it."""
+def _choose(coco: coco_files.DataSet, listed: ImageList, ids: _List) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Numbers of the images that a list means, and a note of what else is on it."""
+    assert ids.path is not None
     stems = [PurePosixPath(file).stem for file in coco.files]
     names = {name for name in listed.names if not name.isdecimal()} if listed.ids else listed.names
     fits = np.isin(coco.images, sorted(listed.ids)) if listed.ids else np.ones(len(stems), bool)
     if names:
         # Data sets may share ids: who lists names too, means those.
         fits &= np.array([stem in names for stem in stems])
-    chosen = np.flatnonzero(fits)
+    found = np.count_nonzero(fits)
     wanted = len(listed.ids or listed.names)
-    if len(chosen) == 0 or (strict and len(chosen) < wanted):
-        raise BadData(f"{ids} lists {wanted:,} images, of which {coco.name} has {len(chosen):,}: find the list for it")
-    others = wanted - len(chosen)
-    return chosen, ((f"{others:,} images of {ids.name} are not of {coco.name}",) if others > 0 else ())
+    if not ids.inverted and (found == 0 or (not ids.shared and found < wanted)):
+        raise BadData(f"{ids.path} lists {wanted:,} images, of which {coco.name} has {found:,}: find the list for it")
+    if ids.inverted and found == len(stems):
+        raise BadData(f"{ids.path} lists all {found:,} images of {coco.name}: find the right list")
+    others = wanted - found
+    notes = (f"{others:,} images of {ids.path.name} are not of {coco.name}",) if others > 0 else ()
+    return np.flatnonzero(fits != ids.inverted), notes
 
 
 def _pair(

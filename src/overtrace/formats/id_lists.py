@@ -40,6 +40,8 @@ def read_image_list(path: Path) -> ImageList:
     - a COCO data set, or any object whose ``images`` are such a list;
     - a mapping from name to id, from id to name, or from name to anything.
 
+    An ``.odgt`` file, as ADE20K's development kit has it, holds an object with ``fpath_img`` a line.
+
     Raises:
         BadAnswer: if it is none of these.
     """
@@ -69,11 +71,12 @@ def _read_pairs(path: Path) -> list[Pair]:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadAnswer(f"{path} cannot be read as a list of images: {error}") from error
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not text.lstrip().startswith(("[", "{")):
-        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
         numbers = all(map(_is_number, lines))
         return [(int(line) if numbers else None, line) for line in lines]
-    content = parse(text.encode(), str(path))
+    as_lines = path.suffix.lower() == ".odgt"
+    content = parse((f"[{','.join(lines)}]" if as_lines else text).encode(), str(path))
     if isinstance(content, dict) and isinstance(content.get("images"), list):
         content = content["images"]
     pairs = _pair_members(content) if isinstance(content, dict) else [_pair(row) for row in content]
@@ -91,7 +94,7 @@ def _pair_members(content: dict[str, Any]) -> list[Pair]:
 
 def _pair(row: object) -> Pair:
     if isinstance(row, dict):
-        name = row.get("file_name", row.get("name"))
+        name = row.get("file_name", row.get("name", row.get("fpath_img")))
         return _integer(row.get("id")), name if isinstance(name, str) else None
     return _integer(row), row if isinstance(row, str) else None
 

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.utils.data import DataLoader
 
-from overtrace.errors import BadOption
+from overtrace.errors import BadOption, OvertraceError
 from overtrace.learn.crops import Batch, Crops, collate
 from overtrace.learn.networks import Losses, compute_losses, read_checkpoint
 from overtrace.learn.recipe import Fit, Recipe
@@ -91,6 +91,7 @@ def draw_batches(crops: Crops, steps: range, fabric: Fabric, loaders: int) -> It
 
     Raises:
         BadOption: if the processes cannot share a batch evenly.
+        OvertraceError: if an image cannot be read.
     """
     batch = crops.recipe.fit.batch
     if batch % fabric.world_size:
@@ -106,11 +107,16 @@ def draw_batches(crops: Crops, steps: range, fabric: Fabric, loaders: int) -> It
         multiprocessing_context="spawn" if loaders else None,
         pin_memory=fabric.device.type == "cuda",
     )
-    for drawn in loader:
-        yield {
-            name: [one.to(fabric.device) for one in part] if isinstance(part, list) else part.to(fabric.device)
-            for name, part in drawn.items()
-        }
+    try:
+        for drawn in loader:
+            yield {
+                name: [one.to(fabric.device) for one in part] if isinstance(part, list) else part.to(fabric.device)
+                for name, part in drawn.items()
+            }
+    except OvertraceError as error:
+        # Of what happens in a process beside, torch makes the whole traceback the message.
+        kind = type(error)
+        raise kind(str(error).rstrip().rpartition(f"{kind.__name__}: ")[2]) from error
 
 
 def schedule(step: int, choice: Fit) -> float:

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from overtrace.errors import BadOption
 from overtrace.models.card import DecodeParameters, DetectParameters
@@ -162,6 +162,14 @@ class Validation(Frozen):
     """Whether the thresholds are chosen on it at the end."""
 
 
+def _read_scaling(told: object) -> object:
+    """TOML has no word for None: percentiles that are empty are none."""
+    return {**told, "percentiles": None} if isinstance(told, dict) and told.get("percentiles") == [] else told
+
+
+ScalingChoice = Annotated[Scaling, BeforeValidator(_read_scaling)]
+
+
 class CardFacts(Frozen):
     """What the model file says of itself and of what it wants to see."""
 
@@ -172,8 +180,9 @@ class CardFacts(Frozen):
     pixel_size_m: Range | None = None
     short_side_px: int | None = None
     edges: Literal["symmetric", "reflect"] = "symmetric"
-    scaling: Scaling = Scaling()
-    band_scaling: dict[str, Scaling] = {}
+    scaling: ScalingChoice = Scaling()
+    """``percentiles = []`` where only the types that have a divisor are accepted."""
+    band_scaling: dict[str, ScalingChoice] = {}
     decode: DecodeParameters = DecodeParameters()
     decode_rule: Literal["growth", "ternaus"] = "growth"
     detect: DetectParameters = DetectParameters()

@@ -199,7 +199,7 @@ def finish(
     progress: Progress,
 ) -> dict[str, object]:
     """Export a trained network, choose its thresholds, measure it, and write the model files; the summary."""
-    windows = draw_windows(recipe, crops, CALIBRATION_WINDOWS)
+    windows = draw_windows(recipe, crops, CALIBRATION_WINDOWS if makes_int8(recipe) else AGREEMENT_WINDOWS)
     held = [hold(group, out / "held-out", None) for group in materials.groups]
     card = draft(recipe, materials.classes, materials.bands, "fp32", recipe_path)
     fp32, int8 = out / f"{card.name}.onnx", out / f"{recipe.name}.onnx"

@@ -4,9 +4,10 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from overtrace.data.ade20k import open_ade20k
 from overtrace.data.cache import keep
@@ -108,8 +109,10 @@ def _open(source: Source | Check, recipe: Recipe, folder: Path, cache: Path) -> 
 def open_data(reader: str, folder: Path, options: dict[str, Any]) -> DataSet:
     """Open one data set.
 
+    Args:
+        options: of the reader, as a recipe has them; files are named from the folder.
     Raises:
-        BadOption: if no reader has that name, or it has no such option.
+        BadOption: if no reader has that name, it has no such option, or it wants another value.
         OvertraceError: what the reader raises.
     """
     if reader not in READERS:
@@ -122,7 +125,17 @@ def open_data(reader: str, folder: Path, options: dict[str, Any]) -> DataSet:
     missing = [name for name in known if needed[name].default is inspect.Parameter.empty and name not in options]
     if missing:
         raise BadOption(f"reader {reader} wants the option {missing[0]}: give it under options")
-    return READERS[reader](folder, **options)
+    return READERS[reader](folder, **{name: _read_option(reader, name, options[name], folder) for name in options})
+
+
+def _read_option(reader: str, name: str, value: object, folder: Path) -> object:
+    """The value of an option, of the type that the reader asks for."""
+    try:
+        read: object = TypeAdapter(get_type_hints(READERS[reader])[name]).validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise BadOption(f"reader {reader}, option {name} = {value!r}: {reason}") from error
+    return folder / read if isinstance(read, Path) else read
 
 
 def _check_names(names: Sequence[str]) -> None:
