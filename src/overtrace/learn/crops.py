@@ -206,7 +206,8 @@ def _to_crop(image: NDArray[np.float32], truth: dict[str, NDArray[Any]], labelle
 
 
 def _tensor(array: NDArray[Any]) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array))
+    # What Pillow made cannot be written to.
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 Batch = dict[str, Any]

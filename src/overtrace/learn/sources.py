@@ -4,10 +4,11 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from overtrace.challenges.answer import SCENES
 from overtrace.data.ade20k import open_ade20k
 from overtrace.data.cache import keep
 from overtrace.data.camvid import open_camvid
@@ -92,6 +93,8 @@ def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
     if not pools:
         raise BadOption("nothing to learn from: every data set of the recipe has weight 0")
     _check_names([group.name for group in groups])
+    for group in groups:
+        _check_rule(group, recipe)
     everything = [*(pool.data for pool in pools), *(group.data for group in groups)]
     _check_alike(everything, recipe)
     return Materials(tuple(pools), tuple(groups), everything[0].classes, everything[0].bands, tuple(notes))
@@ -129,6 +132,12 @@ def _check_names(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadOption(f"two sets to validate on are called {twice[0]}: give each [[check]] a name of its own")
+
+
+def _check_rule(group: Group, recipe: Recipe) -> None:
+    fitting = [rule for rule in get_args(Protocol) if (rule in SCENES) == (recipe.task == "classes")]
+    if group.challenge not in fitting:
+        raise BadOption(f"{group.name} cannot be scored by {group.challenge}: wanted one of {', '.join(fitting)}")
 
 
 def _check_alike(sets: Sequence[DataSet], recipe: Recipe) -> None:
