@@ -128,7 +128,7 @@ class Source(Frozen):
     folder: str = "."
     """From the folder of data."""
     options: dict[str, Any] = {}
-    """Of the reader."""
+    """Of the reader; files are named from the folder of data."""
     weight: float = Field(default=1.0, ge=0)
     """How often crops come from it, against the others; 0: never, it is only there to hold out from."""
     pixel_size_m: Range | None = None

@@ -102,30 +102,42 @@ def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
 
 def _open(source: Source | Check, recipe: Recipe, folder: Path, cache: Path) -> DataSet:
     """A data set, what is worked out of it kept in a folder; planes do not tell classes of objects apart."""
-    data = keep(open_data(source.reader, folder / source.folder, source.options), cache)
+    data = keep(open_data(source, folder), cache)
     if recipe.task == "planes" and len(data.classes) > 1 and data.truth == "objects":
         return replace(data, classes=(MANY,))
     return data
 
 
-def open_data(reader: str, folder: Path, options: dict[str, Any]) -> DataSet:
+def open_data(source: Source | Check, folder: Path) -> DataSet:
     """Open one data set.
 
+    Args:
+        folder: that the source's own folder is in, and the files that its options name.
     Raises:
         BadOption: if no reader has that name, or it has no such option.
         OvertraceError: what the reader raises.
     """
+    reader, options = source.reader, source.options
     if reader not in READERS:
         raise BadOption(f"no reader is called {reader}: use one of {', '.join(READERS)}")
-    known = list(inspect.signature(READERS[reader]).parameters)[1:]
+    needed = inspect.signature(READERS[reader]).parameters
+    known = list(needed)[1:]
     unknown = [name for name in options if name not in known]
     if unknown:
         raise BadOption(f"reader {reader} has no option {unknown[0]}: wanted some of {', '.join(known)}")
-    needed = inspect.signature(READERS[reader]).parameters
     missing = [name for name in known if needed[name].default is inspect.Parameter.empty and name not in options]
     if missing:
         raise BadOption(f"reader {reader} wants the option {missing[0]}: give it under options")
-    return READERS[reader](folder, **options)
+    try:
+        told = {name: _resolve(value, needed[name].annotation, folder) for name, value in options.items()}
+        return READERS[reader](folder / source.folder, **told)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BadOption(f"reader {reader} cannot be used with options {options}: {error}") from error
+
+
+def _resolve(value: Any, kind: Any, folder: Path) -> Any:
+    """What an option says, where it is a file from the folder of data."""
+    return folder / value if Path in (kind, *get_args(kind)) else value
 
 
 def _check_names(names: Sequence[str]) -> None:
