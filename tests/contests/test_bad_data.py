@@ -155,9 +155,12 @@ def test_it_is_one_line_too_where_another_process_reads(data, monkeypatch, capsy
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ('{ apart_from = "none.json" }', "Dataset_1/none.json cannot be read as a list of images"),
-        ('{ ids = "other.json" }', "other.json lists 1 images, of which Dataset_1 has 0: find the list for it"),
-        ('{ apart_from = "all.json" }', "all.json lists all 2 images of Dataset_1: find the right list"),
+        ('{ apart_from = "Dataset_1/none.json" }', "Dataset_1/none.json cannot be read as a list of images"),
+        (
+            '{ ids = "Dataset_1/other.json" }',
+            "other.json lists 1 images, of which Dataset_1 has 0: find the list for it",
+        ),
+        ('{ apart_from = "Dataset_1/all.json" }', "all.json lists all 2 images of Dataset_1: find the right list"),
         ("{ ids = 3 }", "reader itc, option ids = 3: Input is not a valid path"),
         ('{ pixel_size_m = "5 cm" }', "reader itc, option pixel_size_m = '5 cm': Input should be a valid number"),
     ],

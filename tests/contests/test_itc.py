@@ -42,7 +42,7 @@ DATA = """
 [[data]]
 reader = "itc"
 folder = "Dataset_{number}"
-options = {{ pixel_size_m = {pixel_size_m}, apart_from = "../validation_img_id.json" }}
+options = {{ pixel_size_m = {pixel_size_m}, apart_from = "validation_img_id.json" }}
 weight = {weight}
 pixel_size_m = [0.02, 0.1]
 own_size = 0.5

@@ -9,6 +9,11 @@ from overtrace.learn.recipe import Recipe, Source
 
 def make_recipe(**changes: object) -> Recipe:
     """A recipe of a few steps of the smallest network; ``fit__steps=9`` changes one number of a table."""
+    return Recipe.model_validate(make_facts(**changes))
+
+
+def make_facts(**changes: object) -> dict[str, object]:
+    """What such a recipe says."""
     facts: dict[str, object] = {
         "name": "tiny",
         "seed": 1,
@@ -20,7 +25,7 @@ def make_recipe(**changes: object) -> Recipe:
     for name, value in changes.items():
         table, _, key = name.partition("__")
         facts[table] = {**facts.get(table, {}), key: value} if key else value  # type: ignore[dict-item]
-    return Recipe.model_validate(facts)
+    return facts
 
 
 class Given:

@@ -1,8 +1,10 @@
 """A Mask R-CNN small enough to train and to export in a test."""
 
+from dataclasses import asdict
+
 import torch
 
-from overtrace.networks.mask_rcnn import MaskRcnn, Settings, Target
+from overtrace.networks.mask_rcnn import R50, MaskRcnn, Settings, Target
 
 TINY = Settings(
     classes=2,
@@ -23,6 +25,9 @@ TINY = Settings(
     proposals_after_train=100,
     proposals_after=100,
 )
+TOLD = {name: value for name, value in asdict(TINY).items() if value != getattr(R50, name) and name != "classes"}
+TINY_CHOICE = {"kind": "mask_rcnn", "settings": TOLD}
+"""The same network as a recipe has it; its classes are those of the data."""
 
 
 def build(settings: Settings = TINY, seed: int = 0) -> MaskRcnn:

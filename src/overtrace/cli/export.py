@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from overtrace.errors import BadOutput
+
 
 def export(
     source: Annotated[
@@ -22,6 +24,9 @@ def export(
     from overtrace.models.adapt import adapt_onnx
     from overtrace.models.card import read_card
     from overtrace.models.description import read_description, read_entries
+
+    if not out.absolute().parent.is_dir():
+        raise BadOutput(f"folder {out.parent} does not exist: make it, or choose another --out")
 
     if source.lower().endswith(".onnx"):
         adapt_onnx(Path(source), read_description(card), out)

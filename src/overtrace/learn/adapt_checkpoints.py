@@ -29,7 +29,7 @@ def export_checkpoint(source: Path, entries: Mapping[str, Any], path: Path) -> C
         BadModel: if the checkpoint is of neither kind.
         BadOption: if an entry is missing, unknown or makes no sense.
     """
-    make = _open_detectron2 if source.suffix == ".pkl" or is_detectron2(source) else _open_ternausnet
+    make = _open_detectron2 if is_detectron2(source) else _open_ternausnet
     network, card = make(source, dict(entries))
     bare = path.with_name(f".{path.name}.bare")
     try:

@@ -7,6 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
+from overtrace.errors import BadOption
 from overtrace.learn.recipe import MiniNetwork, Recipe, TernausNetwork
 from overtrace.models.card import Card, Score
 
@@ -19,7 +22,23 @@ def draft(
     Args:
         classes, bands: of the data.
         path: of the recipe.
+    Raises:
+        BadOption: if what the recipe says of the card does not go together, or not with the data.
     """
+    facts = recipe.card
+    if recipe.task != "planes" and facts.classes and len(facts.classes) != len(classes):
+        raise BadOption(
+            f"{path}: card.classes names {len(facts.classes)}, the data has {len(classes)}: name each in their order"
+        )
+    try:
+        return _draft(recipe, classes, bands, precision, path)
+    except ValidationError as error:
+        raise BadOption(f"{path}: card: {error.errors()[0]['msg']}") from error
+
+
+def _draft(
+    recipe: Recipe, classes: Sequence[str], bands: Sequence[str], precision: Literal["fp32", "int8"], path: Path
+) -> Card:
     facts, network = recipe.card, recipe.network
     return Card(
         name=recipe.name if precision == "int8" or not makes_int8(recipe) else f"{recipe.name}-fp32",

@@ -1,6 +1,9 @@
 """From a trained network to an ONNX file, in full precision and in int8."""
 
+import logging
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +48,18 @@ def quantise_file(source: Path, windows: Sequence[NDArray[np.float32]], path: Pa
     Args:
         windows: (1, bands, window, window) each, from 0 to 1.
     """
-    import nncf
+    # It tells how it goes on standard output, which is for what was asked for.
+    with redirect_stdout(sys.stderr):
+        import nncf
 
-    model: Any = onnx.load(source)
-    quantised = nncf.quantize(
-        model,
-        nncf.Dataset(windows, lambda window: {"image": window}),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(windows),
-        # The last layers decide where a threshold is crossed: they stay in full precision.
-        ignored_scope=nncf.IgnoredScope(types=["Sigmoid"], validate=False),
-    )
+        nncf.set_log_level(logging.ERROR)
+        model: Any = onnx.load(source)
+        quantised = nncf.quantize(
+            model,
+            nncf.Dataset(windows, lambda window: {"image": window}),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(windows),
+            # The last layers decide where a threshold is crossed: they stay in full precision.
+            ignored_scope=nncf.IgnoredScope(types=["Sigmoid"], validate=False),
+        )
     onnx.save(quantised, path)

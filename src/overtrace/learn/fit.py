@@ -49,7 +49,7 @@ def fit(
     Returns:
         The network with the averaged weights, ready to answer.
     Raises:
-        BadOption: if the checkpoint is of another recipe.
+        BadOption: if the checkpoint is of another recipe, or the processes cannot share a batch evenly.
     """
     choice = recipe.fit
     average = copy.deepcopy(network).to(fabric.device).eval()
@@ -168,19 +168,30 @@ def keep(
     os.replace(aside, path)
 
 
-def kept_step(out: Path) -> int:
-    """The step that a run would go on after; 0 if there is nothing to go on from."""
-    path = out / CHECKPOINT
-    return int(read_checkpoint(path)["step"]) if path.exists() else 0
+def kept_step(out: Path, recipe: Recipe) -> int:
+    """The step that a run would go on after; 0 if there is nothing to go on from.
+
+    Raises:
+        BadOption: if the checkpoint is of another recipe.
+    """
+    held = _read_kept(out / CHECKPOINT, recipe)
+    return 0 if held is None else int(held["step"])
+
+
+def _read_kept(path: Path, recipe: Recipe) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    held = read_checkpoint(path)
+    if held.get("recipe") != recipe.model_dump_json():
+        raise BadOption(f"{path} was kept by another recipe: go on with that one, or choose another --out")
+    return held
 
 
 def _go_on(path: Path, recipe: Recipe, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Take up a checkpoint where there is one; the step that it was kept at, or 0."""
-    if not path.exists():
+    held = _read_kept(path, recipe)
+    if held is None:
         return 0
-    held = read_checkpoint(path)
-    if held.get("recipe") != recipe.model_dump_json():
-        raise BadOption(f"{path} was kept by another recipe: go on with that one, or choose another --out")
     network.load_state_dict(held["network"])
     average.load_state_dict(held["average"])
     optimizer.load_state_dict(held["optimizer"])

@@ -18,7 +18,7 @@ from overtrace.networks.convnext import ConvNeXt, load_torchvision
 from overtrace.networks.efficientnet_lite import EfficientNetLite0, load_pretrained
 from overtrace.networks.mask_rcnn import IMAGENET, R50, MaskRcnn, Settings, Target
 from overtrace.networks.mini import Mini
-from overtrace.networks.rcnn_files import load_detectron2, load_imagenet
+from overtrace.networks.rcnn_files import load_detectron2, load_imagenet, unpickle
 from overtrace.networks.scene import Scene
 from overtrace.networks.ternausnet_v2 import TernausNetV2, load_ternausnet
 
@@ -86,9 +86,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         BadModel: if it cannot be read, or holds more than weights.
     """
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        held = unpickle(path)
     except Exception as error:  # zip, pickle and torch each raise their own
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadModel(f"{path} cannot be read as a checkpoint: {reason}") from error
     if not isinstance(held, dict):
         raise BadModel(f"{path} holds {type(held).__name__}: wanted a dictionary of weights")

@@ -4,14 +4,21 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from overtrace.errors import BadOption
 from overtrace.models.card import DecodeParameters, DetectParameters
 from overtrace.raster.scaling import Scaling
 
+
+def _check_order(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError(f"{pair[0]:g} is more than {pair[1]:g}: wanted the smaller one first")
+    return pair
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
-Range = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+Range = Annotated[tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]], AfterValidator(_check_order)]
 Task = Literal["planes", "detections", "classes"]
 Protocol = Literal["itc", "deepglobe", "trees", "sceneparsing", "camvid"]
 
@@ -121,7 +128,7 @@ class Source(Frozen):
     folder: str = "."
     """From the folder of data."""
     options: dict[str, Any] = {}
-    """Of the reader."""
+    """Of the reader; files are named from the folder of data."""
     weight: float = Field(default=1.0, ge=0)
     """How often crops come from it, against the others; 0: never, it is only there to hold out from."""
     pixel_size_m: Range | None = None
@@ -130,7 +137,7 @@ class Source(Frozen):
     """The same as multiples of the image's own pixel, where ``pixel_size_m`` is not given."""
     own_size: Share = 0.0
     """The share of crops at the pixel size of the image itself."""
-    hold_out: Share = 0.0
+    hold_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The share of its grounds that is not learned, but validated on."""
     ground: str = ""
     """A regular expression: images in whose names it finds the same show one ground, such as frames of one stretch."""
@@ -175,7 +182,7 @@ class CardFacts(Frozen):
 
     classes: tuple[str, ...] = ()
     """By default those of the data."""
-    window: int = Field(default=512, gt=0)
+    window: int = Field(default=512, gt=0, multiple_of=32)
     margin: int = Field(default=64, ge=0)
     pixel_size_m: Range | None = None
     short_side_px: int | None = None

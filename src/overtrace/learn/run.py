@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -13,7 +14,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from numpy.typing import NDArray
 from torch import nn
 
-from overtrace.errors import BadOption
+from overtrace.errors import BadOption, BadOutput
 from overtrace.learn.agreement import compare
 from overtrace.learn.cards import draft, makes_int8, note_score
 from overtrace.learn.crops import Crops
@@ -32,6 +33,8 @@ from overtrace.models.runtime import load_network
 CALIBRATION_WINDOWS = 96
 AGREEMENT_WINDOWS = 16
 SAY_EVERY = 100
+PATIENCE = timedelta(days=2)
+"""How long the other processes wait while the first one validates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +80,25 @@ def run(
     Raises:
         OvertraceError: for whatever the user can put right.
     """
+    # All that can be wrong is told before anything is written, and before other processes tell it once more.
     recipe = read_recipe(recipe_path)
-    _open(out, recipe_path, resume)
-    if machine.threads:
-        torch.set_num_threads(machine.threads)
-    fabric = open_fabric(recipe, machine)
+    if (out / CHECKPOINT).exists() and not resume:
+        raise BadOption(f"{out} holds a run: go on with it with --resume, or choose another --out")
+    done = kept_step(out, recipe)
+    check_machine(recipe, machine)
     materials = open_materials(recipe, folder, out / "cache")
-    crops = Crops(recipe, materials.pools)
     network = make_network(recipe, len(materials.bands), len(materials.classes), folder)
+    card = draft(recipe, materials.classes, materials.bands, "fp32", recipe_path)
+    _open(out, recipe_path)
+    fabric = open_fabric(recipe, machine)
+    crops = Crops(recipe, materials.pools)
     if not fabric.is_global_zero:
         fit(recipe, network, crops, out, fabric, Watch(), machine.loaders)
         return None
     for note in materials.notes:
         progress.say(note)
-    card = draft(recipe, materials.classes, materials.bands, "fp32", recipe_path)
     held = [hold(group, out / "validation", recipe.validation.most) for group in materials.groups]
-    log = Log(out, kept_step(out))
+    log = Log(out, done)
     try:
         watch = FirstWatch(recipe, card, held, out, log, progress)
         average = fit(recipe, network, crops, out, fabric, watch, machine.loaders)
@@ -101,26 +107,47 @@ def run(
         log.close()
 
 
-def _open(out: Path, recipe: Path, resume: bool) -> None:
+def _open(out: Path, recipe: Path) -> None:
     """Make the folder of a run, with a copy of its recipe."""
-    if (out / CHECKPOINT).exists() and not resume:
-        raise BadOption(f"{out} holds a run: go on with it with --resume, or choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    if not (out / "recipe.toml").exists() or not (out / "recipe.toml").samefile(recipe):
-        shutil.copyfile(recipe, out / "recipe.toml")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not (out / "recipe.toml").exists() or not (out / "recipe.toml").samefile(recipe):
+            shutil.copyfile(recipe, out / "recipe.toml")
+    except OSError as error:
+        raise BadOutput(f"{out} cannot be written to: {error.strerror}: choose another --out") from error
+
+
+def check_machine(recipe: Recipe, machine: Machine) -> None:
+    """Whether a recipe can be trained so, and here.
+
+    Raises:
+        BadOption: if not.
+    """
+    for name in ("devices", "nodes"):
+        if getattr(machine, name) < 1:
+            raise BadOption(f"--{name} {getattr(machine, name)}: wanted 1 or more")
+    for name in ("loaders", "threads"):
+        if getattr(machine, name) < 0:
+            raise BadOption(f"--{name} {getattr(machine, name)}: wanted 0 or more")
+    processes = machine.devices * machine.nodes
+    if recipe.fit.batch % processes:
+        raise BadOption(f"fit.batch is {recipe.fit.batch}, which {processes} processes cannot share: wanted a multiple")
+    if machine.accelerator == "cuda" and not torch.cuda.is_available():
+        raise BadOption("--accelerator cuda: this machine has no GPU that torch can use: leave it out, or use cpu")
+    if is_on_gpu(machine) and machine.devices > torch.cuda.device_count():
+        raise BadOption(f"--devices {machine.devices}: this machine has {torch.cuda.device_count()} for torch to use")
+
+
+def is_on_gpu(machine: Machine) -> bool:
+    """Whether it is GPUs that are trained on."""
+    return machine.accelerator != "cpu" and torch.cuda.is_available()
 
 
 def open_fabric(recipe: Recipe, machine: Machine) -> Fabric:
-    """The processes that train together, started.
-
-    Raises:
-        BadOption: if this machine does not have what is asked for.
-    """
-    if machine.accelerator == "cuda" and not torch.cuda.is_available():
-        raise BadOption("--accelerator cuda: this machine has no GPU that torch can use: leave it out, or use cpu")
-    on_gpu = machine.accelerator != "cpu" and torch.cuda.is_available()
+    """The processes that train together, started: each of them runs this command from its beginning."""
+    on_gpu = is_on_gpu(machine)
     # A detector leaves the mask head alone on a batch without objects.
-    strategy = DDPStrategy(find_unused_parameters=recipe.task == "detections")
+    strategy = DDPStrategy(find_unused_parameters=recipe.task == "detections", timeout=PATIENCE)
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         devices=machine.devices,
@@ -129,6 +156,9 @@ def open_fabric(recipe: Recipe, machine: Machine) -> Fabric:
         precision=_choose_precision(recipe, on_gpu),
     )
     fabric.launch()
+    if machine.threads:
+        # Where there are several processes, launching has chosen a number of its own.
+        torch.set_num_threads(machine.threads)
     return fabric
 
 

@@ -4,11 +4,12 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import get_args, get_type_hints
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from overtrace.challenges.answer import SCENES
 from overtrace.data.ade20k import open_ade20k
 from overtrace.data.cache import keep
 from overtrace.data.camvid import open_camvid
@@ -93,6 +94,8 @@ def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
     if not pools:
         raise BadOption("nothing to learn from: every data set of the recipe has weight 0")
     _check_names([group.name for group in groups])
+    for group in groups:
+        _check_rule(group, recipe)
     everything = [*(pool.data for pool in pools), *(group.data for group in groups)]
     _check_alike(everything, recipe)
     return Materials(tuple(pools), tuple(groups), everything[0].classes, everything[0].bands, tuple(notes))
@@ -100,36 +103,38 @@ def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
 
 def _open(source: Source | Check, recipe: Recipe, folder: Path, cache: Path) -> DataSet:
     """A data set, what is worked out of it kept in a folder; planes do not tell classes of objects apart."""
-    data = keep(open_data(source.reader, folder / source.folder, source.options), cache)
+    data = keep(open_data(source, folder), cache)
     if recipe.task == "planes" and len(data.classes) > 1 and data.truth == "objects":
         return replace(data, classes=(MANY,))
     return data
 
 
-def open_data(reader: str, folder: Path, options: dict[str, Any]) -> DataSet:
+def open_data(source: Source | Check, folder: Path) -> DataSet:
     """Open one data set.
 
     Args:
-        options: of the reader, as a recipe has them; files are named from the folder.
+        folder: that the source's own folder is in, and the files that its options name.
     Raises:
         BadOption: if no reader has that name, it has no such option, or it wants another value.
         OvertraceError: what the reader raises.
     """
+    reader, options = source.reader, source.options
     if reader not in READERS:
         raise BadOption(f"no reader is called {reader}: use one of {', '.join(READERS)}")
-    known = list(inspect.signature(READERS[reader]).parameters)[1:]
+    needed = inspect.signature(READERS[reader]).parameters
+    known = list(needed)[1:]
     unknown = [name for name in options if name not in known]
     if unknown:
         raise BadOption(f"reader {reader} has no option {unknown[0]}: wanted some of {', '.join(known)}")
-    needed = inspect.signature(READERS[reader]).parameters
     missing = [name for name in known if needed[name].default is inspect.Parameter.empty and name not in options]
     if missing:
         raise BadOption(f"reader {reader} wants the option {missing[0]}: give it under options")
-    return READERS[reader](folder, **{name: _read_option(reader, name, options[name], folder) for name in options})
+    told = {name: _read_option(reader, name, value, folder) for name, value in options.items()}
+    return READERS[reader](folder / source.folder, **told)
 
 
 def _read_option(reader: str, name: str, value: object, folder: Path) -> object:
-    """The value of an option, of the type that the reader asks for."""
+    """The value of an option, of the type that the reader asks for; a file is named from the folder of data."""
     try:
         read: object = TypeAdapter(get_type_hints(READERS[reader])[name]).validate_python(value)
     except ValidationError as error:
@@ -142,6 +147,12 @@ def _check_names(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadOption(f"two sets to validate on are called {twice[0]}: give each [[check]] a name of its own")
+
+
+def _check_rule(group: Group, recipe: Recipe) -> None:
+    fitting = [rule for rule in get_args(Protocol) if (rule in SCENES) == (recipe.task == "classes")]
+    if group.challenge not in fitting:
+        raise BadOption(f"{group.name} cannot be scored by {group.challenge}: wanted one of {', '.join(fitting)}")
 
 
 def _check_alike(sets: Sequence[DataSet], recipe: Recipe) -> None:

@@ -3,9 +3,10 @@
 With both, a batch that is divided among processes gives the gradient that it gives in one.
 """
 
+from typing import Any
+
 import torch
 from torch import distributed, nn
-from torch.distributed.nn.functional import all_reduce
 
 
 def count_processes() -> int:
@@ -17,8 +18,22 @@ def everywhere(value: torch.Tensor) -> torch.Tensor:
     """The sum of a value over all processes; gradients flow back to each."""
     if count_processes() == 1:
         return value
-    total: torch.Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
+    total: torch.Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
     return total
+
+
+class _Sum(torch.autograd.Function):
+    """The slope of a sum over processes, in each of them, is the sum of the slopes that they see."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
+        total = value.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, slope: torch.Tensor) -> torch.Tensor:
+        return _Sum.forward(ctx, slope)
 
 
 class JoinedBatchNorm2d(nn.BatchNorm2d):

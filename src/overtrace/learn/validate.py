@@ -16,6 +16,7 @@ from overtrace.challenges.protocols import score_files
 from overtrace.challenges.truth import HeldOut, write_truth
 from overtrace.data.labelled import Objects
 from overtrace.data.split import subset
+from overtrace.errors import BadOption
 from overtrace.learn.pictures import Picture, save_sheet, show_classes, show_objects, to_picture
 from overtrace.learn.sources import Group
 from overtrace.models.classes import predict_classes
@@ -37,12 +38,20 @@ class Held:
 
 
 def hold(group: Group, folder: Path, most: int | None) -> Held:
-    """Write a set, or its first images, as a contest would publish it; in the place of an older one."""
+    """Write a set, or its first images, as a contest would publish it; in the place of an older one.
+
+    Raises:
+        BadOption: if the contest could not have it.
+    """
     data = group.data if most is None else subset(group.data, range(min(most, len(group.data))))
     place = folder / group.name
     shutil.rmtree(place, ignore_errors=True)
     place.parent.mkdir(parents=True, exist_ok=True)
-    return Held(replace(group, data=data), place, write_truth(group.challenge, data, place))
+    try:
+        files = write_truth(group.challenge, data, place)
+    except ValueError as error:
+        raise BadOption(f"{error}: choose another challenge for it") from error
+    return Held(replace(group, data=data), place, files)
 
 
 def validate(network: Network, held: Held) -> float:

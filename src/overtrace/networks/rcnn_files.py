@@ -110,9 +110,18 @@ def _list(names: list[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def unpickle(path: str | Path) -> Any:
+    """What a ``.pkl`` of numpy or any file of ``torch.save`` holds; nothing that it asks for is run.
+
+    Raises:
+        Exception: nearly any, if it is no such file, or holds more than tensors, arrays and plain values.
+    """
+    return _read_numpy(path) if Path(path).suffix == ".pkl" else _read_torch(path)
+
+
 def _read(path: str | Path) -> Weights:
     try:
-        content = _read_numpy(path) if Path(path).suffix == ".pkl" else _read_torch(path)
+        content = unpickle(path)
     except OSError as error:
         raise BadModel(f"{path} cannot be read: {error.strerror}") from error
     # Bytes that are no checkpoint make an unpickler raise nearly anything.
