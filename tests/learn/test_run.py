@@ -1,0 +1,114 @@
+import csv
+import re
+
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+from overtrace.learn.run import Machine, run  # noqa: E402
+from overtrace.models.card import read_card  # noqa: E402
+from tests.support.images import noise, write_image  # noqa: E402
+from tests.support.runs import run as run_command  # noqa: E402
+from tests.support.runs import write_recipe, write_squares  # noqa: E402
+from tests.support.tiny_rcnn import TINY_CHOICE  # noqa: E402
+
+DATA = [{"reader": "labelme", "folder": "squares", "hold_out": 0.3}]
+FILES = [
+    "cache",
+    "checkpoint.pt",
+    "held-out",
+    "losses.csv",
+    "pictures",
+    "recipe.toml",
+    "scores.csv",
+    "tensorboard",
+    "validation",
+]
+
+
+class Notes:
+    """What a run says."""
+
+    def __init__(self):
+        self.said = []
+
+    def begin(self, task, steps, done):
+        self.said.append(f"{task} {done} of {steps}")
+
+    def advance(self, text):
+        pass
+
+    def say(self, text):
+        self.said.append(text)
+
+
+def train(folder, **changes):
+    write_squares(folder / "squares", 4)
+    recipe = write_recipe(folder / "r.toml", data=DATA, fit__steps=6, validation={"every": 4}, **changes)
+    notes = Notes()
+    machine = Machine("cpu", threads=1)
+    return run(recipe, folder, folder / "out", machine, resume=False, progress=notes), notes.said
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return folder, *train(folder)
+
+
+def test_the_folder_of_a_run(trained):
+    folder, summary, said = trained
+    assert (summary["name"], summary["steps"]) == ("tiny", 6)
+    assert summary["files"] == [str(folder / "out" / name) for name in ("tiny-fp32.onnx", "tiny.onnx")]
+    assert sorted(path.name for path in (folder / "out").iterdir()) == sorted((*FILES, "tiny-fp32.onnx", "tiny.onnx"))
+    assert (folder / "out" / "recipe.toml").read_bytes() == (folder / "r.toml").read_bytes()
+    assert said[0] == "tiny 0 of 6"
+    with (folder / "out" / "scores.csv").open() as file:
+        assert [(row["step"], row["set"], row["rule"]) for row in csv.DictReader(file)] == [
+            (step, "squares", "itc") for step in ("4", "6")
+        ]
+    for step in (4, 6):
+        with Image.open(folder / "out" / "pictures" / f"squares-{step}.png") as picture:
+            assert picture.size == (96, 100)
+
+
+@pytest.mark.parametrize(("name", "precision", "other"), [("tiny-fp32", "fp32", "torch"), ("tiny", "int8", "fp32")])
+def test_the_card_tells_what_was_measured(trained, name, precision, other):
+    folder, summary, _ = trained
+    card = read_card(folder / "out" / f"{name}.onnx")
+    assert (card.name, card.precision, card.classes, card.window) == (name, precision, ("roof",), 64)
+    assert re.fullmatch(rf"{re.escape((folder / 'r.toml').as_posix())} sha256 [0-9a-f]{{64}}", card.recipe)
+    score, *agreement = card.scores
+    assert (score.name, score.data) == ("itc", "squares: 1 images, thresholds chosen on them")
+    assert score.value == pytest.approx(summary["scores"][f"{name}: itc on squares"], abs=1e-6)
+    assert [figure.name.split(":")[0] for figure in agreement] == [f"against {other}"] * 3
+    assert {figure.data for figure in agreement} == {"16 windows of squares"}
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", figure.date) and figure.commit for figure in card.scores)
+    difference, share = agreement[0].value, agreement[2].value
+    assert share > 0.9
+    assert precision == "int8" or difference < 1e-3
+
+
+def test_trace_and_answer_run_the_file(trained):
+    folder, *_ = trained
+    write_image(folder / "a.tif", noise())
+    model = folder / "out" / "tiny.onnx"
+    done = run_command("trace", "a.tif", "--model", model, "--out", "a.gpkg", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    held = folder / "out" / "held-out" / "squares"
+    images = ("--images", held / "images", "--ids", held / "ids.json")
+    done = run_command("answer", "itc", "--model", model, *images, "--out", "a.json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "a.json").exists()
+
+
+def test_a_detector_from_data_to_file(tmp_path):
+    card = {"window": 96, "margin": 16}
+    summary, _ = train(tmp_path, network=TINY_CHOICE, card=card, fit__crop_px=64)
+    # Detectors are not quantised.
+    assert summary["files"] == [str(tmp_path / "out" / "tiny.onnx")]
+    found = read_card(tmp_path / "out" / "tiny.onnx")
+    assert (found.task, found.precision, found.name) == ("detections", "fp32", "tiny")
+    assert found.scores[0].data == "squares: 1 images"
+    assert found.scores[1].name.startswith("against torch: detections that score")
