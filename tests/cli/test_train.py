@@ -111,3 +111,16 @@ def test_a_run_by_default_lies_under_runs_and_is_not_written_over(folder):
     done = run("train", "other.toml", "--out", "runs/good", "--resume", cwd=folder)
     complain(done, "runs/good/checkpoint.pt was kept by another recipe")
     assert {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*")} == before
+
+
+def test_a_run_that_broke_off_is_exported_from_its_checkpoint(folder):
+    pytest.importorskip("torch")
+    run("train", "good.toml", "--out", "runs/whole", "--accelerator", "cpu", "--threads", 1, cwd=folder)
+    made = folder / "runs/whole/tiny.onnx"
+    before = made.read_bytes()
+    made.unlink()
+    done = run("export", "runs/whole", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "tiny: 2 steps\nwrote runs/whole/tiny.onnx\n"), done.stderr
+    # The recipe is named by another path in the card; the network is the same.
+    assert abs(len(made.read_bytes()) - len(before)) < 50
+    complain(run("export", "squares", cwd=folder), "squares is not the folder of a run: give --card and --out")

@@ -1,6 +1,7 @@
 """A progress bar on the terminal: megapixels a second and time left; nothing where the output is no terminal."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -62,7 +63,11 @@ class Bar:
 class Steps:
     """A bar for a training, and a line for what happens, on standard error; lines alone where it is no terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Path | None = None) -> None:
+        """Args:
+        log: a file that the lines are added to, once its folder is there.
+        """
+        self._log = log
         self._console = Console(stderr=True, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
@@ -88,4 +93,8 @@ class Steps:
 
     def say(self, text: str) -> None:
         """Something has happened."""
-        self._console.print(f"{datetime.now(UTC):%H:%M:%S} {escape(text)}", soft_wrap=True)
+        now = datetime.now(UTC)
+        self._console.print(f"{now:%H:%M:%S} {escape(text)}", soft_wrap=True)
+        if self._log is not None and self._log.parent.is_dir():
+            with self._log.open("a") as log:
+                log.write(f"{now:%Y-%m-%d %H:%M:%S} {text}\n")

@@ -38,8 +38,9 @@ def train(
     from overtrace.learn.run import Machine, run
 
     machine = Machine(accelerator.value, devices, nodes, loaders, threads)
-    with Steps() as steps:
-        summary = run(recipe, data, out or Path("runs") / recipe.stem, machine, resume=resume, progress=steps)
+    out = out or Path("runs") / recipe.stem
+    with Steps(out / "log.txt") as steps:
+        summary = run(recipe, data, out, machine, resume=resume, progress=steps)
     if summary is not None:
         typer.echo(json.dumps(summary, indent=1) if as_json else describe(summary))
 

@@ -5,33 +5,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
-from numpy.typing import NDArray
 from torch import nn
 
 from overtrace.errors import BadOption, BadOutput
-from overtrace.learn.agreement import compare
-from overtrace.learn.cards import draft, makes_int8, note_score
+from overtrace.learn.cards import draft
 from overtrace.learn.crops import Crops
-from overtrace.learn.export import export_network, quantise_file
+from overtrace.learn.finish import finish
 from overtrace.learn.fit import CHECKPOINT, fit, kept_step
 from overtrace.learn.log import Log
 from overtrace.learn.networks import make_network
-from overtrace.learn.recipe import Augment, Recipe, read_recipe
-from overtrace.learn.sources import Group, Materials, open_materials
-from overtrace.learn.tune import tune
+from overtrace.learn.progress import Progress
+from overtrace.learn.recipe import Recipe, read_recipe
+from overtrace.learn.sources import open_materials
 from overtrace.learn.validate import Held, draw_sheet, hold, validate
 from overtrace.learn.wrap import wrap
-from overtrace.models.card import Card, Score, write_card
-from overtrace.models.runtime import load_network
+from overtrace.models.card import Card
 
-CALIBRATION_WINDOWS = 96
-AGREEMENT_WINDOWS = 16
 SAY_EVERY = 100
 PATIENCE = timedelta(days=2)
 """How long the other processes wait while the first one validates."""
@@ -49,22 +44,6 @@ class Machine:
     """Processes beside each that draw crops."""
     threads: int = 0
     """That compute in each process; 0: as torch has it."""
-
-
-class Progress(Protocol):
-    """Told from one thread, in order."""
-
-    def begin(self, task: str, steps: int, done: int) -> None:
-        """The training begins, or goes on."""
-        ...
-
-    def advance(self, text: str) -> None:
-        """One more step is taken."""
-        ...
-
-    def say(self, text: str) -> None:
-        """Something has happened."""
-        ...
 
 
 def run(
@@ -102,7 +81,7 @@ def run(
     try:
         watch = FirstWatch(recipe, card, held, out, log, progress)
         average = fit(recipe, network, crops, out, fabric, watch, machine.loaders)
-        return finish(recipe, recipe_path, materials, crops, average, out, log, progress)
+        return finish(recipe, recipe_path, materials, average, out, progress)
     finally:
         log.close()
 
@@ -216,92 +195,3 @@ class FirstWatch:
             self._log.put_score(step, held.group.name, held.group.challenge, score)
             self._log.put_picture(step, held.group.name, sheet)
             self._progress.say(f"step {step}: {held.group.challenge} {score:.4f} on {held.group.name}")
-
-
-def finish(
-    recipe: Recipe,
-    recipe_path: Path,
-    materials: Materials,
-    crops: Crops,
-    average: nn.Module,
-    out: Path,
-    log: Log,
-    progress: Progress,
-) -> dict[str, object]:
-    """Export a trained network, choose its thresholds, measure it, and write the model files; the summary."""
-    windows = draw_windows(recipe, crops, CALIBRATION_WINDOWS if makes_int8(recipe) else AGREEMENT_WINDOWS)
-    held = [hold(group, out / "held-out", None) for group in materials.groups]
-    card = draft(recipe, materials.classes, materials.bands, "fp32", recipe_path)
-    fp32, int8 = out / f"{card.name}.onnx", out / f"{recipe.name}.onnx"
-    bare = out / "bare.onnx"
-    export_network(average, card, bare)
-    made = [(card, bare, fp32)]
-    if makes_int8(recipe):
-        bare_int8 = out / "bare-int8.onnx"
-        quantise_file(bare, [window[None] for window in windows], bare_int8)
-        made.append((draft(recipe, materials.classes, materials.bands, "int8", recipe_path), bare_int8, int8))
-    before, decode = wrap(average, card), card.decode
-    scores: dict[str, float] = {}
-    for draft_card, source, path in made:
-        write_card(source, draft_card.model_copy(update={"decode": decode}), path)
-        network = load_network(path)
-        agreement = compare(before, network, windows[:AGREEMENT_WINDOWS])
-        before = network
-        tuning = [one for one in held if is_tuned(recipe, one.group)]
-        if tuning:
-            decode = tune(network, tuning, progress.say)
-        tuned = draft_card.model_copy(update={"decode": decode})
-        write_card(source, tuned, path)
-        measured = _measure(path, held, progress)
-        scores |= {f"{tuned.name}: {group.challenge} on {group.name}": score for group, score in measured}
-        figures = _score_rows(recipe, recipe_path, measured, agreement, "torch" if path == fp32 else "fp32", crops)
-        write_card(source, tuned.model_copy(update={"scores": figures}), path)
-    for _, source, _ in made:
-        source.unlink()
-    files = [str(path) for _, _, path in made]
-    return {"name": recipe.name, "steps": recipe.fit.last_step, "scores": scores, "files": files}
-
-
-def is_tuned(recipe: Recipe, group: Group) -> bool:
-    """Whether there are thresholds to choose, and on this set."""
-    return group.tune and recipe.validation.tune and recipe.task == "planes" and recipe.card.decode_rule == "growth"
-
-
-def draw_windows(recipe: Recipe, crops: Crops, count: int) -> list[NDArray[np.float32]]:
-    """Windows of what was learned, as large as the model file sees them, in the light that they were taken in."""
-    fit_of_window = recipe.fit.model_copy(update={"crop_px": recipe.card.window})
-    plain = recipe.model_copy(update={"fit": fit_of_window, "augment": Augment(turn=False, light=0)})
-    windows = Crops(plain, crops.pools)
-    return [windows[number]["image"].numpy() for number in range(count)]
-
-
-def _measure(path: Path, held: Sequence[Held], progress: Progress) -> list[tuple[Group, float]]:
-    network = load_network(path)
-    measured = []
-    for one in held:
-        score = validate(network, one)
-        progress.say(f"{path.stem}: {one.group.challenge} {score:.4f} on {one.group.name}")
-        measured.append((one.group, score))
-    return measured
-
-
-def _score_rows(
-    recipe: Recipe,
-    recipe_path: Path,
-    measured: Sequence[tuple[Group, float]],
-    agreement: dict[str, float],
-    other: str,
-    crops: Crops,
-) -> tuple[Score, ...]:
-    by = recipe_path.as_posix()
-    names = ", ".join(sorted({pool.data.name for pool in crops.pools}))
-    tiles = f"{AGREEMENT_WINDOWS} windows of {names}"
-    return (
-        *(note_score(group.challenge, score, _describe(recipe, group), by) for group, score in measured),
-        *(note_score(f"against {other}: {name}", value, tiles, by) for name, value in agreement.items()),
-    )
-
-
-def _describe(recipe: Recipe, group: Group) -> str:
-    chosen = ", thresholds chosen on them" if is_tuned(recipe, group) else ""
-    return f"{group.name}: {len(group.data)} images{chosen}"
