@@ -37,15 +37,16 @@ class _Sum(torch.autograd.Function):
 
 
 class JoinedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation by the mean and variance over the batches of all processes, on CPUs too."""
+    """Batch normalisation by the mean and variance over the batches of all processes, on CPUs too; in float32."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) normalised by channel."""
         if not self.training:
             return super().forward(input)
+        exact = input.float()
         count = everywhere(torch.tensor(float(input.numel() // input.shape[1]), device=input.device))
-        mean = everywhere(input.sum((0, 2, 3))) / count
-        variance = everywhere((input - mean[:, None, None]).square().sum((0, 2, 3))) / count
+        mean = everywhere(exact.sum((0, 2, 3))) / count
+        variance = everywhere((exact - mean[:, None, None]).square().sum((0, 2, 3))) / count
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None
@@ -55,7 +56,7 @@ class JoinedBatchNorm2d(nn.BatchNorm2d):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return input * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+        return (exact * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]).to(input.dtype)
 
 
 def join_statistics(network: nn.Module) -> None:
