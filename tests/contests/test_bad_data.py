@@ -11,6 +11,7 @@ from PIL import Image
 
 from overtrace.cli.main import main
 from tests.support.ade20k import write_ade20k
+from tests.support.commands import run
 from tests.support.itc_sets import write_contest
 from tests.support.spacenet import write_bands, write_solutions, write_town
 
@@ -47,8 +48,8 @@ def data(good, tmp_path) -> Path:
     return tmp_path / "data"
 
 
-def train(contest: str, data: Path, monkeypatch, capsys, changes: str = "", loaders: int = 0) -> tuple[int, str]:
-    """Train for a step; the exit status, and what was said on standard error."""
+def write_recipe(contest: str, data: Path, changes: str = "") -> list[str]:
+    """Write a recipe of one step; the arguments that train it."""
     network, source = RECIPES[contest].split("|")
     fit = "[fit]\nsteps = 1\nbatch = 2\ncrop_px = 32\nlearning_rate = 1e-3\n"
     card = (
@@ -56,9 +57,13 @@ def train(contest: str, data: Path, monkeypatch, capsys, changes: str = "", load
     )
     recipe = data / "recipe.toml"
     recipe.write_text(f'name = "bad"\n[network]\n{network}\n{fit}[[data]]\n{source}\n{changes}\n{card}')
-    out = ("--out", data.parent / "run", "--accelerator", "cpu", "--threads", 1, "--loaders", loaders)
-    arguments = ["overtrace", "train", recipe, "--data", data / contest, *out]
-    monkeypatch.setattr(sys, "argv", list(map(str, arguments)))
+    out = ("--out", data.parent / "run", "--accelerator", "cpu", "--threads", 1)
+    return list(map(str, ["train", recipe, "--data", data / contest, *out]))
+
+
+def train(contest: str, data: Path, monkeypatch, capsys, changes: str = "") -> tuple[int, str]:
+    """Try to train on what is not in order; the exit status, and what was said on standard error."""
+    monkeypatch.setattr(sys, "argv", ["overtrace", *write_recipe(contest, data, changes)])
     with pytest.raises(SystemExit) as left:
         main()
     return left.value.code or 0, capsys.readouterr().err
@@ -143,11 +148,12 @@ def test_a_file_that_is_not_in_order_is_one_line(data, monkeypatch, capsys, case
     assert said in error
 
 
-def test_it_is_one_line_too_where_another_process_reads(data, monkeypatch, capsys):
+def test_it_is_one_line_too_where_another_process_reads(data):
     cut(data / "itc" / PICTURE)
     cut(data / "itc" / PICTURE.replace("1000", "1001"))
-    status, error = train("itc", data, monkeypatch, capsys, loaders=1)
-    assert (status, error.count("\n")) == (1, 1)
+    done = run(*write_recipe("itc", data), "--loaders", 1)
+    error = done.stderr
+    assert (done.returncode, error.count("\n")) == (1, 1)
     assert "images/100" in error.partition(" cannot be read as a picture: ")[0]
     assert "Traceback" not in error
 
@@ -200,12 +206,12 @@ def test_every_reader_refuses_a_folder_that_is_not_its_own(data, monkeypatch, ca
     assert said in error
 
 
-def test_what_is_left_out_is_noted(data, monkeypatch, capsys):
+def test_what_is_left_out_is_noted(data):
     folder = data / "itc" / "Dataset_1" / "images"
     Image.new("RGB", (64, 64)).save(folder / "stray.png")
     (folder / "1001.png").unlink()
     (folder / "notes.txt").write_text("not a picture")
-    status, told = train("itc", data, monkeypatch, capsys)
-    assert status == 0
-    assert "Dataset_1: 1 images of train.json without a picture are left out: 1001.png" in told
-    assert "Dataset_1: 1 pictures that train.json does not name are left out: images/stray.png" in told
+    done = run(*write_recipe("itc", data))
+    assert done.returncode == 0, done.stderr
+    assert "Dataset_1: 1 images of train.json without a picture are left out: 1001.png" in done.stderr
+    assert "Dataset_1: 1 pictures that train.json does not name are left out: images/stray.png" in done.stderr
