@@ -240,7 +240,7 @@ def test_a_detection_worked_by_hand():
         ("eomt", {"task": "planes"}, "task is planes: a model of type eomt answers with classes or detections"),
         ("segformer", {"task": "detections"}, "a segformer finds no single objects"),
         ("eomt", {"task": "classes", "window": 96}, "window is 96: this model sees 64 pixels"),
-        ("segformer", {"window": 100}, "window is 100: wanted a multiple of 32"),
+        ("segformer", {"window": 100}, "window is 100: wanted a multiple of the stride, 32"),
         ("segformer", {"bands": ("nir",)}, "bands are nir: this model takes 3"),
         ("segformer", {"classes": ("tree",)}, "1 classes are named: this model knows 3"),
         ("segformer", {"licence": None}, "segformer: licence: "),

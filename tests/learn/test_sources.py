@@ -53,7 +53,7 @@ def test_every_reader_takes_a_folder_and_options_by_name(tmp_path):
         ("labelme", {"color": 3}, "reader labelme has no option color: wanted some of classes, pixel_size_m"),
         ("coco", {}, "reader coco wants the option annotations: give it under options"),
         ("vectors", {"polygons": "a.gpkg", "tile_px": 0}, "reader vectors cannot be used with options {'polygons': "),
-        ("vectors", {"polygons": 3}, "reader vectors cannot be used with options {'polygons': 3}"),
+        ("vectors", {"polygons": 3}, "reader vectors, option polygons = 3: Input is not a valid path"),
     ],
 )
 def test_what_a_reader_is_not_told_rightly_is_one_line(tmp_path, reader, options, said):

@@ -256,7 +256,7 @@ def _card(source: str, config: Any, entries: Mapping[str, Any]) -> Card:
         # An EoMT has an embedding for each place of one size of image.
         raise BadOption(f"window is {card.window}: this model sees {fixed} pixels, no more and no less")
     if card.window % STRIDE:
-        raise BadOption(f"window is {card.window}: wanted a multiple of {STRIDE}")
+        raise BadOption(f"window is {card.window}: wanted a multiple of the stride, {STRIDE}")
     if card.task == "classes" and config.model_type != "segformer":
         card = card.model_copy(update={"stride": card.window})
     channels = config.backbone_config.num_channels if config.model_type == "mask2former" else config.num_channels

@@ -130,7 +130,10 @@ def open_data(source: Source | Check, folder: Path) -> DataSet:
     if missing:
         raise BadOption(f"reader {reader} wants the option {missing[0]}: give it under options")
     told = {name: _read_option(reader, name, value, folder) for name, value in options.items()}
-    return READERS[reader](folder / source.folder, **told)
+    try:
+        return READERS[reader](folder / source.folder, **told)
+    except ValueError as error:
+        raise BadOption(f"reader {reader} cannot be used with options {options}: {error}") from error
 
 
 def _read_option(reader: str, name: str, value: object, folder: Path) -> object:
