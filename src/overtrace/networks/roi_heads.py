@@ -52,7 +52,9 @@ class BoxPredictor(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(R, classes + 1) and (R, classes, 4), float32."""
-        return self.cls_score(x).float(), self.bbox_pred(x).unflatten(1, (-1, 4)).float()
+        # A length of -1 cannot be worked out where there is no region, and ONNX Runtime refuses to.
+        classes = self.cls_score.out_features - 1
+        return self.cls_score(x).float(), self.bbox_pred(x).unflatten(1, (classes, 4)).float()
 
 
 class MaskHead(nn.Sequential):
