@@ -3,15 +3,14 @@ import json
 import numpy as np
 import pytest
 
+from overtrace.data.split import hold_out
 from overtrace.data.urban_california import (
     CROWN_RADIUS_M,
     PIXEL_SIZE_M,
-    Place,
     elsewhere,
     open_urban_california,
     read_places,
     read_tile,
-    set_aside,
     weak_crowns,
 )
 from overtrace.errors import BadData
@@ -45,14 +44,24 @@ def test_ground_that_is_measured_is_not_learned_in_any_year(urban):
     assert [place.name for place in kept] == ["riverside_2018_2", "chico_2018_3"]
 
 
+@pytest.fixture(scope="module")
+def flown_twice(tmp_path_factory):
+    """Twenty places in two years."""
+    lists = {"train": [(f"city_{year}_{i}", 100.0 * i) for year in (2016, 2018) for i in range(20)]}
+    folder = write_urban(tmp_path_factory.mktemp("data") / "urban_california", lists, {})
+    return read_places(folder, "train"), open_urban_california(folder, split="train")
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_ground_is_set_aside_whole(seed):
-    places = [Place(f"city_{year}_{i}", 26911, 100.0 * i, 0) for year in (2016, 2018) for i in range(20)]
-    kept, aside = set_aside(places, 0.2, np.random.default_rng(seed))
-    assert sorted([*kept, *aside], key=places.index) == places
-    assert not {place.ground for place in kept} & {place.ground for place in aside}
-    assert len(aside) == 8
-    assert set_aside(places, 0.2, np.random.default_rng(seed)) == (kept, aside)
+def test_ground_is_held_out_in_all_years(flown_twice, seed):
+    places, data = flown_twice
+    kept, held = hold_out(data, 0.2, np.random.default_rng(seed))
+    assert sorted([*kept.names, *held.names], key=data.names.index) == [place.name for place in places]
+    grounds = {place.name: place.ground for place in places}
+    assert not {grounds[name] for name in kept.names} & {grounds[name] for name in held.names}
+    assert len(held) == 8
+    again = hold_out(data, 0.2, np.random.default_rng(seed))
+    assert (again[0].names, again[1].names) == (kept.names, held.names)
 
 
 def test_a_tile_without_a_file_of_points_has_no_tree(urban):

@@ -5,16 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from overtrace.data.spacenet import list_chips, stack_chip
+from overtrace.data.spacenet import COLOURS, RGB, list_chips, stack_chip
 from overtrace.errors import BadAnswer, BadImage
 from overtrace.formats.id_lists import read_ids, read_numbers
 from overtrace.raster.roles import merge_roles
 from overtrace.raster.source import Raster, find_images, open_raster
 
-CHIPS = "RGB-PanSharpen"
-"""The folder of each city of SpaceNet-2 that says how its images are called."""
 PRODUCT = re.compile(r"^(RGB|MUL)(-PanSharpen)?_")
-COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ def _find_sources(challenge: str, images: Sequence[str | Path]) -> dict[str, Sou
         return _by_name([(Path(path).stem, Source(path)) for path in find_images(images)])
     named: list[tuple[str, Source]] = []
     for folder in images:
-        if Path(folder, CHIPS).is_dir() or any(Path(folder).glob(f"*/{CHIPS}")):
+        if Path(folder, RGB).is_dir() or any(Path(folder).glob(f"*/{RGB}")):
             named += [
                 (name, Source(rgb, None if mul is None else Path(mul))) for name, rgb, mul in list_chips(Path(folder))
             ]

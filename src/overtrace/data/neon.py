@@ -43,8 +43,6 @@ class Part:
 # the widest crown, belong to neither. The west of the small tile tunes the thresholds.
 LEARNED = (Part(LARGE, (1286, 2472), (0, 2299)), Part(SMALL, (0, 1035), (450, 1249)))
 TUNED = (Part(SMALL, (0, 1035), (0, 400)),)
-ELSEWHERE = (Part("OSBS_029", (0, 400), (0, 400)), Part("SOAP_061", (0, 400), (0, 400)))
-"""Small tiles of other forests, in Florida and California, out of the wheel of deepforest 2.1.0."""
 MEASURED = (Part(LARGE, (0, 1186), (0, 2299)),)
 
 

@@ -1,7 +1,7 @@
 """Buildings of four cities seen by WorldView-3: SpaceNet-2, which DeepGlobe's building track used again.
 
-Coverage: Las Vegas (3,851 training chips), Paris (1,148), Shanghai (4,582) and Khartoum (1,012) in chips of 650x650
-pixels, some 200 m; ``AOI_*_Test_public`` holds chips without truth.
+Coverage: Las Vegas, Paris, Shanghai and Khartoum, 10,593 training chips of 650x650 pixels, some 200 m;
+``AOI_*_Test_public`` holds chips without truth.
 Pixel size: 2.7e-6 degrees: 0.30 m from north to south, and less from west to east, 0.24 m in Las Vegas.
 Bands: ``RGB-PanSharpen`` red, green, blue; ``MUL-PanSharpen`` coastal blue, blue, green, yellow, red, red edge and two
 near infrared, brought to the same pixels. 16 bits, of which the sensor fills 11; GeoTIFF, EPSG:4326; black, without a

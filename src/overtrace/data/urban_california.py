@@ -160,14 +160,6 @@ def open_urban_california(
     )
 
 
-def set_aside(places: Sequence[Place], share: float, rng: np.random.Generator) -> tuple[list[Place], list[Place]]:
-    """Splits ``places`` by ground: those kept, and those on about ``share`` of the grounds."""
-    grounds = sorted({place.ground for place in places})
-    chosen = {grounds[i] for i in rng.permutation(len(grounds))[: round(share * len(grounds))]}
-    kept = [place for place in places if place.ground not in chosen]
-    return kept, [place for place in places if place.ground in chosen]
-
-
 def read_tile(folder: Path, place: Place) -> Tile:
     """Reads one tile; a tile without a file of points has no tree."""
     rgb = read_rgb(folder / "rgb" / f"{place.name}.jpg")
@@ -280,23 +272,18 @@ def _weak_crowns_of(tile: Tile, likeness: Likeness) -> Objects:
     rim = np.ones(labels.shape, bool)
     rim[6:-6, 6:-6] = False
     labels[~whole] = 0
-    return Objects(
-        name=tile.place.name,
-        pixel_size_m=PIXEL_SIZE_M,
-        image=tile.rgb,
-        labels=labels,
-        centres=tile.points,
-        boxes=np.empty((0, 4)),
-        peaks=peakedness(labels, tile.points),
-        ignore=doubtful | (likely & ~whole & rim),
-        kinds=np.zeros(len(tile.points), np.int64),
-    )
+    return _gather(tile, labels, doubtful | (likely & ~whole & rim))
 
 
 def _trunks_of(tile: Tile) -> Objects:
     """Points as discs."""
     distance, owner = nearest_point(tile)
     labels = np.where(distance <= TRUNK_RADIUS_PX, owner, 0).astype(np.int32)
+    return _gather(tile, labels, np.zeros(labels.shape, bool))
+
+
+def _gather(tile: Tile, labels: Labels, ignore: NDArray[np.bool_]) -> Objects:
+    """What was drawn around the points of a tile."""
     return Objects(
         name=tile.place.name,
         pixel_size_m=PIXEL_SIZE_M,
@@ -305,7 +292,7 @@ def _trunks_of(tile: Tile) -> Objects:
         centres=tile.points,
         boxes=np.empty((0, 4)),
         peaks=peakedness(labels, tile.points),
-        ignore=np.zeros(labels.shape, bool),
+        ignore=ignore,
         kinds=np.zeros(len(tile.points), np.int64),
     )
 
