@@ -121,14 +121,21 @@ class Augment(Frozen):
     """Strength of another sun, camera and haze; 0 leaves the light as it is."""
 
 
-class Source(Frozen):
-    """A data set: which reader opens it, and how it is drawn from."""
+class Opening(Frozen):
+    """Which reader opens a data set, and the rule by which what is found in it is scored."""
 
     reader: str
     folder: str = "."
     """From the folder of data."""
     options: dict[str, Any] = {}
     """Of the reader; files are named from the folder of data."""
+    challenge: Protocol | None = None
+    """By default that of the task."""
+
+
+class Source(Opening):
+    """A data set that is learned, and how it is drawn from."""
+
     weight: float = Field(default=1.0, ge=0)
     """How often crops come from it, against the others; 0: never, it is only there to hold out from."""
     pixel_size_m: Range | None = None
@@ -141,17 +148,11 @@ class Source(Frozen):
     """The share of its grounds that is not learned, but validated on."""
     ground: str = ""
     """A regular expression: images in whose names it finds the same show one ground, such as frames of one stretch."""
-    challenge: Protocol | None = None
-    """The rule for what is held out; by default that of the task."""
 
 
-class Check(Frozen):
+class Check(Opening):
     """A data set that is validated on as a whole."""
 
-    reader: str
-    folder: str = "."
-    options: dict[str, Any] = {}
-    challenge: Protocol | None = None
     name: str = ""
     """By default that of the data set."""
     tune: bool = True

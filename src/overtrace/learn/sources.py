@@ -24,7 +24,7 @@ from overtrace.data.urban_california import open_urban_california
 from overtrace.data.vectors import open_vectors
 from overtrace.errors import BadOption
 from overtrace.learn.crops import Pool
-from overtrace.learn.recipe import Check, Protocol, Recipe, Source
+from overtrace.learn.recipe import Opening, Protocol, Recipe
 
 READERS: dict[str, Callable[..., DataSet]] = {
     "ade20k": open_ade20k,
@@ -101,7 +101,7 @@ def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
     return Materials(tuple(pools), tuple(groups), everything[0].classes, everything[0].bands, tuple(notes))
 
 
-def _open(source: Source | Check, recipe: Recipe, folder: Path, cache: Path) -> DataSet:
+def _open(source: Opening, recipe: Recipe, folder: Path, cache: Path) -> DataSet:
     """A data set, what is worked out of it kept in a folder; planes do not tell classes of objects apart."""
     data = keep(open_data(source, folder), cache)
     if recipe.task == "planes" and len(data.classes) > 1 and data.truth == "objects":
@@ -109,7 +109,7 @@ def _open(source: Source | Check, recipe: Recipe, folder: Path, cache: Path) -> 
     return data
 
 
-def open_data(source: Source | Check, folder: Path) -> DataSet:
+def open_data(source: Opening, folder: Path) -> DataSet:
     """Open one data set.
 
     Args:
