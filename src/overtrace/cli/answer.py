@@ -10,6 +10,7 @@ from overtrace.cli.trace import RuntimeName
 
 if TYPE_CHECKING:
     from overtrace.challenges.answer import Summary
+    from overtrace.models.runtime import Network
 
 
 def answer(
@@ -41,28 +42,20 @@ def answer(
     """
     import os
     import time
-    from dataclasses import asdict
 
     from overtrace.challenges.answer import answer as run
     from overtrace.cli.progress import Bar
     from overtrace.errors import BadOption
-    from overtrace.models.card import DecodeParameters
-    from overtrace.models.runtime import load_network
-    from overtrace.models.shipped import find_model
     from overtrace.raster.roles import parse_bands
-    from overtrace.trace.options import Options, choose_parameters, parse_parameters
 
     if workers < 0:
         raise BadOption(f"--workers {workers}: wanted how many images at a time, or 0 for one on each core")
     began = time.perf_counter()
     workers = workers or os.cpu_count() or 1
-    network = load_network(find_model(model), runtime=runtime.value, workers=workers)
-    planes, detections = choose_parameters(network.card, Options(decode=parse_parameters(decode)))
-    changes = {"decode": DecodeParameters(**asdict(planes)), "detect": detections}
     with Bar() as bar:
         summary = run(
             challenge,
-            network.with_card(network.card.model_copy(update=changes)),
+            _load(model, runtime, workers, decode),
             images,
             out,
             ids=ids,
@@ -80,6 +73,21 @@ def answer(
         )
     else:
         typer.echo(_describe(summary, seconds, out))
+
+
+def _load(model: str, runtime: RuntimeName, workers: int, decode: str) -> "Network":
+    """A model, decoded as its card says but for what the user changes."""
+    from dataclasses import asdict
+
+    from overtrace.models.card import DecodeParameters
+    from overtrace.models.runtime import load_network
+    from overtrace.models.shipped import find_model
+    from overtrace.trace.options import Options, choose_parameters, parse_parameters
+
+    network = load_network(find_model(model), runtime=runtime.value, workers=workers)
+    planes, detections = choose_parameters(network.card, Options(decode=parse_parameters(decode)))
+    changes = {"decode": DecodeParameters(**asdict(planes)), "detect": detections}
+    return network.with_card(network.card.model_copy(update=changes))
 
 
 def _describe(summary: "Summary", seconds: float, out: Path) -> str:
