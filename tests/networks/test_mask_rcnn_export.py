@@ -103,3 +103,17 @@ def test_names_and_shapes_of_the_file(graph):
     assert [(value.name, shape(value)) for value in graph.input] == [("image", [1, 3, 64, 64])]
     assert [value.name for value in graph.output] == ["boxes", "scores", "classes", "masks"]
     assert {str(shape(value)[0]) for value in graph.output} == {"detections"}
+
+
+@pytest.mark.parametrize("load", RUNTIMES)
+def test_an_image_in_which_nothing_is_proposed(load, tmp_path):
+    network = build_decided(replace(TINY, classes=3))
+    image = draw_image(0, 64, 64)
+    with torch.no_grad():
+        # Width and height of every box become exp(-200), which is 0.
+        network.proposal_generator.rpn_head.anchor_deltas.weight.zero_()
+        network.proposal_generator.rpn_head.anchor_deltas.bias.fill_(-200)
+        wanted = [array.numpy() for array in network(image)]
+    assert [array.shape for array in wanted] == [(0, 4), (0,), (0,), (0, 28, 28)]
+    export_mask_rcnn(network, 64, tmp_path / "model.onnx")
+    assert_same_detections(load(tmp_path / "model.onnx")(image.numpy()), wanted)
