@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from overtrace.data.targets import find_centres, peakedness, touching
+from overtrace.data.targets import find_centres, heat, peakedness, touching
 from tests.support.labels import touching_labels
 
 
@@ -76,3 +76,15 @@ def test_else_a_centre_is_the_pixel_deepest_inside():
 
 def test_no_object_has_no_centre():
     assert find_centres(np.zeros((4, 5), np.int32), 0).shape == (0, 2)
+
+
+def test_hills_are_gaussian_and_the_higher_one_shows():
+    hills = heat(np.array([[5.0, 4.0], [9.0, 4.0], [-1.0, 12.5]]), (12, 14), 2.0)
+    assert hills[4, 5] == hills[4, 9] == 255
+    assert hills[4, 7] == hills[2, 5] == round(255 * np.exp(-0.5))
+    assert hills[11, 0] == round(255 * np.exp(-(1 + 1.5**2) / 8))
+    assert hills[11, 13] == 0
+
+
+def test_a_point_far_outside_leaves_no_trace():
+    assert not heat(np.array([[-40.0, 3.0], [3.0, 90.0]]), (9, 9), 2.0).any()

@@ -131,6 +131,17 @@ def test_infrared_is_the_fourth_band(urban):
     np.testing.assert_array_equal(data.read(0).image[..., 3], tile.nir)
 
 
+def test_peaks_are_hills_around_the_points(urban):
+    weak = open_urban_california(urban, split="train")
+    data = open_urban_california(urban, split="train", peaks="points")
+    assert (weak.knows_peaks, data.knows_peaks) == (False, True)
+    assert weak.facts != data.facts
+    found = data.read(0)
+    assert all(found.peaks[y, x] == 255 for x, y in TREES)
+    assert found.peaks[60, 65] == round(255 * np.exp(-25 / 18))
+    np.testing.assert_array_equal(found.labels, weak.read(0).labels)
+
+
 def test_points_are_discs_of_thirteen_pixels(urban):
     found = open_urban_california(urban, split="train", crowns="points").read(0)
     assert np.bincount(found.labels.ravel())[1:].tolist() == [13] * 6

@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def test_image_planes_and_known_turn_together(source, number):
     crop = crops(make_pool(draw_crowns(), **source))[number]
     image, planes, known = (crop[name].numpy() for name in ("image", "planes", "known"))
     assert image.shape == planes.shape == (3, 64, 64)
-    assert known.shape == (1, 64, 64)
+    assert known.shape == (3, 64, 64)
     bright = image.mean(0)
     halfway = (bright.min() + bright.max()) / 2
     assert ((bright > halfway) == (planes[0] > 0)).mean() > 0.9
@@ -57,6 +58,13 @@ def test_crops_can_be_sent_to_another_process():
 
 def test_what_nobody_knows_is_marked():
     assert (crops(crop_px=96)[0]["known"] == 0).float().mean() == pytest.approx(8 / 96, abs=0.005)
+
+
+def test_peaks_may_be_known_where_crowns_are_not():
+    pool = make_pool(draw_crowns(), **OWN)
+    known = crops(replace(pool, data=replace(pool.data, knows_peaks=True)), crop_px=96)[0]["known"]
+    assert known[2].all()
+    assert not known[:2].all()
 
 
 @pytest.mark.parametrize("pixel_size_m", [0.3, 0.4, 0.5, 0.6])

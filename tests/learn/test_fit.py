@@ -11,6 +11,7 @@ from torch import nn  # noqa: E402
 from overtrace.data.labelled import Scene  # noqa: E402
 from overtrace.errors import BadModel, BadOption  # noqa: E402
 from overtrace.learn.fit import CHECKPOINT, follow, kept_step, schedule  # noqa: E402
+from overtrace.learn.networks import make_network  # noqa: E402
 from overtrace.learn.recipe import Fit  # noqa: E402
 from tests.support.labelled import draw_crowns  # noqa: E402
 from tests.support.recipes import make_pool, make_recipe  # noqa: E402
@@ -172,3 +173,12 @@ def test_the_first_steps_are_forgotten_sooner(tmp_path):
     # Step 1 has the decay 1 / 11, not 0.9: biases begin at 0.
     moved = held["head.1.bias"]
     torch.testing.assert_close(average.state_dict()["head.1.bias"], torch.lerp(moved, start, 1 / 11))
+
+
+def test_an_encoder_learns_at_its_own_rate(tmp_path):
+    scene = Scene("one", 0.6, draw_crowns().image, np.zeros(draw_crowns().labels.shape, np.uint8))
+    recipe = make_recipe(network={"kind": "scene"}, fit__steps=2, fit__crop_px=64, fit__encoder_rate=0.0)
+    start = make_network(recipe, 3, 1, tmp_path).state_dict()
+    after = train(recipe, tmp_path, make_pool(scene))[0].state_dict()
+    weights = [name for name in start if name.endswith("weight")]
+    assert all(torch.equal(start[name], after[name]) == name.startswith("encoder.") for name in weights)

@@ -11,7 +11,7 @@ NAMES = ("interior", "touch", "distance")
 
 def truth_of(interior: float, touch: float, distance: float) -> tuple["torch.Tensor", "torch.Tensor"]:
     planes = torch.tensor([interior, touch, distance], dtype=torch.float32).view(1, 3, 1, 1).expand(1, 3, 4, 4)
-    return planes, torch.ones(1, 1, 4, 4)
+    return planes, torch.ones(1, 3, 4, 4)
 
 
 def test_knowing_nothing_of_nothing_worked_by_hand():
@@ -34,6 +34,15 @@ def test_what_nobody_knows_costs_nothing():
     torch.testing.assert_close(planes_loss(logits, NAMES, planes, known), planes_loss(wild, NAMES, planes, known))
 
 
+def test_each_plane_is_known_by_itself():
+    planes, known = truth_of(1, 0, 0.5)
+    known[:, 2] = 0
+    logits = torch.zeros(1, 3, 4, 4, requires_grad=True)
+    planes_loss(logits, NAMES, planes, known).backward()
+    assert logits.grad[0, :2].all()
+    assert not logits.grad[0, 2].any()
+
+
 def test_a_batch_that_nobody_knows_has_no_slope():
     planes, known = truth_of(1, 1, 1)
     known[:] = 0
@@ -47,7 +56,7 @@ def test_borders_and_peaks_pull_harder(plane, weight):
     planes = torch.zeros(1, 3, 1, 2)
     planes[0, plane, 0, 0] = 1
     logits = torch.zeros(1, 3, 1, 2, requires_grad=True)
-    planes_loss(logits, NAMES, planes, torch.ones(1, 1, 1, 2)).backward()
+    planes_loss(logits, NAMES, planes, torch.ones(1, 3, 1, 2)).backward()
     slope = logits.grad[0, plane, 0].abs()
     # Dice moves the touch plane as well.
     assert slope[0] / slope[1] == pytest.approx(1 + weight, rel=0.5)

@@ -138,3 +138,21 @@ def test_each_image_has_its_own_target():
     one, other = make_targets(masks, kinds, torch.zeros(2, 4, 4, dtype=torch.bool))
     assert (one.boxes.tolist(), one.classes.tolist()) == ([[0, 0, 4, 4]] * 2, [0, 3])
     assert (len(other.boxes), len(other.masks), other.ignore.shape) == (0, 0, (4, 4))
+
+
+def test_weights_of_classes_are_one_a_class(tmp_path):
+    choice = {"kind": "scene", "class_weights": [1.0, 2.0, 3.0]}
+    assert "network.class_weights has 3 numbers: wanted 2, one a class" in complain(choice, tmp_path)
+
+
+def test_a_class_that_weighs_more_is_more_of_the_loss(tmp_path):
+    image, truth = torch.rand(2, 3, 64, 64), torch.zeros(2, 64, 64, dtype=torch.uint8)
+    truth[1] = 1
+
+    def lose(weights):
+        recipe, network = make({"kind": "scene", "class_weights": weights}, tmp_path)
+        return compute_losses(recipe, network.eval(), {"image": image, "classes": truth})["classes"].item()
+
+    first, second = lose([1.0, 1e-6]), lose([1e-6, 1.0])
+    assert lose([]) == pytest.approx((first + second) / 2, rel=1e-4)
+    assert lose([3.0, 1.0]) == pytest.approx((3 * first + second) / 4, rel=1e-4)

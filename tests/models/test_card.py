@@ -33,6 +33,7 @@ def test_decode_parameters_are_those_of_decode():
         {"planes": ()},
         {"classes": ()},
         {"decode": {"interior": 0}},
+        {"decode": {"peak_px": 9}},
         {"scaling": {"divide": 255}},
     ],
 )

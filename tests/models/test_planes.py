@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from overtrace.models.planes import predict_planes, predict_probabilities
 from overtrace.models.runtime import load_network
@@ -60,3 +61,31 @@ def test_a_border_beyond_the_margin_is_refused(asked):
     view, network, lattice = asked
     with pytest.raises(ValueError, match="a border of 9 pixels is not within the margin of 8"):
         predict_probabilities(view, network, lattice.blocks(view.grid, 120)[0], 9)
+
+
+def test_peaks_are_the_highest_around_and_lie_in_objects(asked):
+    view, network, lattice = asked
+    (block,) = lattice.blocks(view.grid, 120)
+    plain, peaks = predict_planes(view, network, block), predict_planes(view, network, block, peak_px=2)
+    data = plain[0] > 0
+    distance = plain[2].astype(int)
+    around = ndimage.maximum_filter(distance, 5, mode="constant")
+    kept = peaks[2] > 1
+    assert 20 < np.count_nonzero(kept) < data.sum() / 10
+    np.testing.assert_array_equal(distance[kept], around[kept])
+    np.testing.assert_array_equal(peaks[2][kept], plain[2][kept])
+    np.testing.assert_array_equal(peaks[0], np.where(kept, np.maximum(plain[0], plain[2]), plain[0]))
+    np.testing.assert_array_equal(peaks[1], plain[1])
+    # No two are within reach of each other.
+    rows, cols = np.nonzero(kept)
+    apart = np.maximum(abs(rows[:, None] - rows), abs(cols[:, None] - cols)) + 9 * np.eye(len(rows), dtype=int)
+    assert apart.min() > 2
+
+
+def test_peaks_are_the_same_in_any_block(asked):
+    view, network, lattice = asked
+    (whole,) = (predict_planes(view, network, block, peak_px=3) for block in lattice.blocks(view.grid, 120))
+    for block in lattice.blocks(view.grid, 1):
+        core = block.core
+        part = whole[:, core.row : core.row + core.height, core.col : core.col + core.width]
+        np.testing.assert_array_equal(predict_planes(view, network, block, peak_px=3), part)

@@ -4,7 +4,7 @@ torch = pytest.importorskip("torch")
 
 from overtrace.data.labelled import VOID  # noqa: E402
 from overtrace.learn.scene_loss import scene_loss  # noqa: E402
-from overtrace.networks.scene import SIZES, STRIDE, Scene  # noqa: E402
+from overtrace.networks.scene import SIZES, Scene  # noqa: E402
 
 
 def build(size="lite0", classes=5):
@@ -13,9 +13,11 @@ def build(size="lite0", classes=5):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_scores_at_stride_4(size):
+def test_scores_at_the_stride_of_the_size(size):
+    stride = SIZES[size].stride
+    assert stride == (2 if size.endswith("fine") else 4)
     with torch.no_grad():
-        assert build(size)(torch.zeros(1, 3, 64, 96)).shape == (1, 5, 64 // STRIDE, 96 // STRIDE)
+        assert build(size)(torch.zeros(1, 3, 64, 96)).shape == (1, 5, 64 // stride, 96 // stride)
 
 
 def test_the_small_one_stays_small():

@@ -69,7 +69,7 @@ def _find_instances(view: View, network: Network, block: Block, parameters: Para
 def _label(view: View, network: Network, block: Block, parameters: Parameters) -> tuple[Labels, NDArray[np.float32]]:
     """Labels from 1 to n in the pixels of the view, and the score of each."""
     if network.card.decode_rule == "growth":
-        labels, sums = decode_image(predict_planes(view, network, block), parameters)
+        labels, sums = decode_image(predict_planes(view, network, block, parameters.peak_px), parameters)
         return labels, score(sums)
     names = network.card.planes
     border = network.card.margin

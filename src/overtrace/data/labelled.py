@@ -72,6 +72,8 @@ class DataSet:
     grounds: tuple[str, ...] = ()
     """One an image: images of the same ground (another year, another zoom, a tile that overlaps) share it; unless told,
     each image has its own."""
+    knows_peaks: bool = False
+    """Whether the ``peaks`` of its objects hold where ``ignore`` is set, too."""
     facts: str = ""
     """A digest of all that the images are made from (files, their sizes and times, options): what is cached of the set
     is good as long as it stays the same."""

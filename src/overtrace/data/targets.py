@@ -26,6 +26,27 @@ def peakedness(labels: Labels, centres: NDArray[np.float64]) -> NDArray[np.uint8
     return peaks
 
 
+def heat(points: NDArray[np.float64], shape: tuple[int, int], sigma_px: float) -> NDArray[np.uint8]:
+    """A hill around each point, 255 at its top; where hills overlap, the higher one.
+
+    Args:
+        points: (n, 2) x and y in pixels.
+        shape: of the answer.
+        sigma_px: standard deviation of the Gaussian.
+    Returns:
+        (H, W) uint8.
+    """
+    hills = np.zeros(shape)
+    rows, cols = np.arange(shape[0])[:, None], np.arange(shape[1])
+    for x, y in points:
+        near_rows = slice(max(int(y - 4 * sigma_px), 0), max(int(y + 4 * sigma_px) + 2, 0))
+        near_cols = slice(max(int(x - 4 * sigma_px), 0), max(int(x + 4 * sigma_px) + 2, 0))
+        square = (rows[near_rows] - y) ** 2 + (cols[near_cols] - x) ** 2
+        part = hills[near_rows, near_cols]
+        np.maximum(part, np.exp(square / (-2 * sigma_px**2)), out=part)
+    return np.rint(255 * hills).astype(np.uint8)
+
+
 @njit(cache=True, nogil=True)
 def _rise(labels: Labels, depths: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.uint8]:
     """``peakedness`` of each pixel from its squared depth."""

@@ -24,7 +24,7 @@ from scipy import ndimage
 
 from overtrace.data.files import digest, read_json, read_picture, read_rgb, tell_few
 from overtrace.data.labelled import DataSet, Labels, Objects
-from overtrace.data.targets import peakedness
+from overtrace.data.targets import heat, peakedness
 from overtrace.errors import BadData
 
 PIXEL_SIZE_M = 0.6
@@ -36,6 +36,8 @@ LEAST_LIKENESS = 0.25
 TRUNK_RADIUS_PX = 2.0
 """A crown holds at least this much around its point, however little it looks like one."""
 FAR_PX = 14.0
+HILL_M = 1.8
+"""Standard deviation of the hill around a point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class _Reader:
     places: tuple[Place, ...]
     nir: bool
     crowns: str
+    peaks: str
     likeness: "dict[str, Likeness]" = field(default_factory=dict)
     """Of the flights that were met so far."""
 
@@ -117,6 +120,9 @@ class _Reader:
                 flight = [other for other in self.places if other.flight == place.flight]
                 self.likeness[place.flight] = fit_likeness([read_tile(self.folder, other) for other in flight])
             objects = _weak_crowns_of(tile, self.likeness[place.flight])
+        if self.peaks == "points":
+            hills = heat(tile.points, objects.labels.shape, HILL_M / PIXEL_SIZE_M)
+            objects = replace(objects, peaks=hills)
         return replace(objects, image=np.dstack([tile.rgb, tile.nir])) if self.nir else objects
 
 
@@ -127,6 +133,7 @@ def open_urban_california(
     apart_from: str | None = None,
     nir: bool = False,
     crowns: Literal["weak", "points"] = "weak",
+    peaks: Literal["crowns", "points"] = "crowns",
 ) -> DataSet:
     """The tiles of a list; those of the same place in several years are of one ground.
 
@@ -136,6 +143,8 @@ def open_urban_california(
         nir: images have near infrared as their fourth band.
         crowns: ``weak`` as ``weak_crowns`` makes them, for which the first tile that is read of each flight takes
             seconds; ``points`` for discs of the size of a trunk around the points, which are no guess.
+        peaks: ``crowns`` rise over the whole of a crown, and nothing is said of what may be one; ``points`` are hills
+            of the same size around the points, and there are no others.
     Raises:
         BadData: if a list or an image is missing.
     """
@@ -153,10 +162,13 @@ def open_urban_california(
         classes=("tree",),
         bands=("red", "green", "blue", *(("nir",) if nir else ())),
         names=tuple(place.name for place in chosen),
-        read=_Reader(folder, chosen, nir, crowns),
+        read=_Reader(folder, chosen, nir, crowns, peaks),
         notes=(f"{left_out:,} tiles of {split} left out, whose ground is of {apart_from}",) if left_out else (),
         grounds=tuple("{} {} {}".format(*place.ground) for place in chosen),
-        facts=digest([*pictures, *points], {"reader": "urban_california", "nir": nir, "crowns": crowns}),
+        knows_peaks=peaks == "points",
+        facts=digest(
+            [*pictures, *points], {"reader": "urban_california", "nir": nir, "crowns": crowns, "peaks": peaks}
+        ),
     )
 
 

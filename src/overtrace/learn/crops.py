@@ -22,7 +22,7 @@ from overtrace.raster.scaling import Scaling
 Crop = dict[str, torch.Tensor]
 """By the task: ``image`` (C, H, W) float32 from 0 to 1, and
 
-- planes: ``planes`` (3, H, W) float32 interior, touch, distance from 0 to 1; ``known`` (1, H, W) float32, 0 where
+- planes: ``planes`` (3, H, W) float32 interior, touch, distance from 0 to 1; ``known`` (3, H, W) float32, 0 where
   nobody knows;
 - detections: ``masks`` (n, H, W) uint8, ``kinds`` (n,) int64 from 0, ``ignore`` (H, W) bool;
 - classes: ``classes`` (H, W) uint8.
@@ -69,7 +69,7 @@ class Crops(torch.utils.data.Dataset[Crop]):
         turn = choose_turn(self.recipe.augment, rng)
         image = change_light(apply_turn(image, turn), self.recipe.augment.light, rng)
         turned = {name: apply_turn(part, turn) for name, part in truth.items()}
-        return _to_crop(image, turned, labelled, self.recipe.task)
+        return _to_crop(image, turned, labelled, pool.data, self.recipe.task)
 
     def _scalings(self, bands: Sequence[str]) -> list[Scaling]:
         card = self.recipe.card
@@ -187,17 +187,22 @@ def change_light(image: NDArray[np.float32], strength: float, rng: np.random.Gen
     return light
 
 
-def _to_crop(image: NDArray[np.float32], truth: dict[str, NDArray[Any]], labelled: Labelled, task: str) -> Crop:
+def _to_crop(
+    image: NDArray[np.float32], truth: dict[str, NDArray[Any]], labelled: Labelled, data: DataSet, task: str
+) -> Crop:
     crop = {"image": _tensor(np.moveaxis(image, -1, 0))}
     if task == "classes":
         return crop | {"classes": _tensor(truth["classes"])}
     labels = truth["labels"]
+    assert isinstance(labelled, Objects)
     if task == "planes":
         planes = np.stack([labels > 0, touching(labels), truth["peaks"] / np.float32(255)]).astype(np.float32)
-        return crop | {"planes": _tensor(planes), "known": _tensor((truth["ignore"] == 0)[None].astype(np.float32))}
+        known = np.repeat((truth["ignore"] == 0)[None].astype(np.float32), 3, axis=0)
+        if data.knows_peaks:
+            known[2] = 1
+        return crop | {"planes": _tensor(planes), "known": _tensor(known)}
     found, counts = np.unique(labels, return_counts=True)
     found = found[(found > 0) & (counts >= LEAST_PX)]
-    assert isinstance(labelled, Objects)
     return crop | {
         "masks": _tensor((labels == found[:, None, None]).astype(np.uint8)),
         "kinds": _tensor(labelled.kinds[found - 1].astype(np.int64)),

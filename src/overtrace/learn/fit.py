@@ -56,7 +56,7 @@ def fit(
     if fabric.world_size > 1:
         join_statistics(network)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(_groups(network, choice.weight_decay), lr=choice.learning_rate, betas=(0.9, 0.99))
+    optimizer = torch.optim.AdamW(_groups(network, choice), lr=choice.learning_rate, betas=(0.9, 0.99))
     done = _go_on(out / CHECKPOINT, recipe, network, average, optimizer)
     module, optimizer = fabric.setup(network, optimizer)
     if recipe.task == "detections":
@@ -69,7 +69,7 @@ def fit(
     for step, batch in zip(steps, draw_batches(crops, steps, fabric, loaders), strict=True):
         learning_rate = choice.learning_rate * schedule(step, choice)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["share"]
         # What a network draws by itself is a function of the step too.
         torch.manual_seed(int(np.random.SeedSequence([recipe.seed, step, fabric.global_rank]).generate_state(1)[0]))
         losses = compute_losses(recipe, module, batch)
@@ -126,13 +126,15 @@ def schedule(step: int, choice: Fit) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - choice.warm_up) / max(choice.steps - choice.warm_up, 1)))
 
 
-def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay; biases and the scales of normalisation do not."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _groups(network: nn.Module, choice: Fit) -> list[dict[str, Any]]:
+    """Weights decay; biases and the scales of normalisation do not. An encoder may learn more slowly than the rest."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            decay = choice.weight_decay if parameter.ndim > 1 else 0.0
+            share = choice.encoder_rate if name.startswith("encoder.") else 1.0
+            groups.setdefault((decay, share), []).append(parameter)
+    return [{"params": group, "weight_decay": decay, "share": share} for (decay, share), group in groups.items()]
 
 
 @torch.no_grad()

@@ -20,26 +20,26 @@ def planes_loss(logits: torch.Tensor, names: Sequence[str], planes: torch.Tensor
     Args:
         logits: (N, P, H, W), one plane for each of ``names``.
         planes: (N, 3, H, W) the truth of interior, touch and distance, from 0 to 1.
-        known: (N, 1, H, W) 1 or 0.
+        known: (N, 3, H, W) 1 or 0, of each.
     Returns:
         A scalar: of the batches of all processes together.
     """
-    known = known[:, 0]
     said = dict(zip(names, logits.unbind(1), strict=True))
     is_inside, is_touching, depth = planes.unbind(1)
+    inside_known, touch_known, depth_known = known.unbind(1)
     interior = said["interior"]
-    inside = _mean(binary_cross_entropy_with_logits(interior, is_inside, reduction="none"), known)
-    loss = inside + 0.5 * _dice(interior, is_inside, known)
+    inside = _mean(binary_cross_entropy_with_logits(interior, is_inside, reduction="none"), inside_known)
+    loss = inside + 0.5 * _dice(interior, is_inside, inside_known)
     if "touch" in said:
         touch = said["touch"]
         # Touching borders are thin: a wrong pixel of them weighs more.
         rarity = 1 + TOUCH_WEIGHT * is_touching
         wrong = binary_cross_entropy_with_logits(touch, is_touching, reduction="none")
-        loss = loss + _mean(wrong, known * rarity) + 0.5 * _dice(touch, is_touching, known)
+        loss = loss + _mean(wrong, touch_known * rarity) + 0.5 * _dice(touch, is_touching, touch_known)
     if "distance" in said:
         distance = said["distance"]
         surplus = softplus(distance) - depth * distance - _entropy(depth)
-        loss = loss + 2 * _mean(surplus, known * (1 + PEAK_WEIGHT * depth))
+        loss = loss + 2 * _mean(surplus, depth_known * (1 + PEAK_WEIGHT * depth))
     return loss
 
 

@@ -56,6 +56,8 @@ def make_network(recipe: Recipe, bands: int, classes: int, folder: Path) -> nn.M
 
 
 def _make_scene(choice: SceneNetwork, classes: int, start: Path | None) -> nn.Module:
+    if choice.class_weights and len(choice.class_weights) != classes:
+        raise BadOption(f"network.class_weights has {len(choice.class_weights)} numbers: wanted {classes}, one a class")
     network = Scene(classes, choice.size)
     encoder = network.encoder
     if choice.pretrained:
@@ -131,7 +133,8 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
         return {"planes": planes_loss(network(image), recipe.network.planes, batch["planes"], batch["known"])}
     if recipe.task == "classes":
         assert isinstance(recipe.network, SceneNetwork)
-        wrong, weight = scene_loss(network(image), batch["classes"], region=recipe.network.region)
+        weights = image.new_tensor(recipe.network.class_weights) if recipe.network.class_weights else None
+        wrong, weight = scene_loss(network(image), batch["classes"], weights, recipe.network.region)
         return {"classes": everywhere(wrong) / everywhere(weight).clamp(min=1)}
     targets = make_targets(batch["masks"], batch["kinds"], batch["ignore"])
     losses: Losses = network.losses(image, targets)  # type: ignore[operator]

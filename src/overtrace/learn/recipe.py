@@ -66,11 +66,13 @@ class SceneNetwork(Frozen):
     """``networks.scene``."""
 
     kind: Literal["scene"]
-    size: Literal["lite0", "large", "larger"] = "lite0"
+    size: Literal["lite0", "lite0-fine", "large", "larger"] = "lite0"
     pretrained: bool = False
     """Begin with ImageNet's weights: needs overtrace[pretrained]."""
     region: Literal["none", "iou", "lovasz"] = "none"
     """What is learned beside cross-entropy."""
+    class_weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Of a pixel of each class; empty: all the same."""
     start: str = ""
     """A checkpoint of a run of ours, or for the large sizes ImageNet's weights in torchvision's layout."""
 
@@ -95,6 +97,8 @@ class Fit(Frozen):
     crop_px: int = Field(gt=0, multiple_of=32)
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(default=0.03, ge=0)
+    encoder_rate: float = Field(default=1.0, ge=0)
+    """Share of the learning rate at which an encoder learns that was learned before."""
     warm_up: int = Field(default=0, ge=0)
     """Steps over which the learning rate rises; it then falls as a cosine to 0 at the last step."""
     average: float = Field(default=0.998, ge=0, lt=1)

@@ -30,6 +30,7 @@ class DecodeParameters(Frozen):
     interior: Threshold = 128
     touch: Threshold = 128
     distance: Threshold = 64
+    peak_px: Pixels = 0
     grow_px: Pixels = 32
     hole_px: Pixels = 16
     min_seed_px: Pixels = 4
@@ -111,6 +112,8 @@ class Card(Frozen):
             raise ValueError(f"window is {self.window}: wanted a multiple of the stride, {self.stride}")
         if self.task == "planes" and ("interior" not in self.planes or not set(self.planes) <= set(PLANES)):
             raise ValueError(f"planes are {', '.join(self.planes)}: wanted interior, and perhaps touch and distance")
+        if self.decode.peak_px > self.margin:
+            raise ValueError(f"decode.peak_px is {self.decode.peak_px}: wanted at most the margin, {self.margin}")
         if self.short_side_px is not None and self.pixel_size_m is not None:
             raise ValueError("short_side_px and pixel_size_m both say how an image is resampled: wanted one of them")
         if not set(self.band_scaling) <= set(self.bands):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from overtrace.models.card import PLANES
 from overtrace.models.runtime import Network
-from overtrace.raster.grid import Box, within
+from overtrace.raster.grid import Box, grow, within
 from overtrace.raster.lattice import Block, Window
 from overtrace.raster.view import View
 
@@ -28,18 +28,58 @@ def _quantise(probabilities: NDArray[np.float32], valid: NDArray[np.bool_], plan
                 planes[i, y, x] = np.uint8(level) if valid[y, x] else np.uint8(0)
 
 
-def predict_planes(view: View, network: Network, block: Block) -> NDArray[np.uint8]:
+@njit(cache=True, nogil=True)
+def _keep_peaks(planes: NDArray[np.uint8], reach: int) -> None:
+    """Level the distance plane but where it is highest, and raise the interior there: a peak is in an object.
+
+    Of equal pixels the first of the image is the highest.
+
+    Args:
+        planes: (3, h, w) interior, touch, distance, changed in place.
+        reach: rows and columns on each side within which a peak is the highest.
+    """
+    _, height, width = planes.shape
+    distance = planes[2].copy()
+    for y in range(height):
+        for x in range(width):
+            here = distance[y, x]
+            if here == 0:
+                continue
+            highest = True
+            for i in range(max(y - reach, 0), min(y + reach + 1, height)):
+                for j in range(max(x - reach, 0), min(x + reach + 1, width)):
+                    other = distance[i, j]
+                    if other > here or (other == here and (i < y or (i == y and j < x))):
+                        highest = False
+                        break
+                if not highest:
+                    break
+            if highest:
+                planes[0, y, x] = max(planes[0, y, x], here)
+            else:
+                planes[2, y, x] = 1
+
+
+def predict_planes(view: View, network: Network, block: Block, peak_px: int = 0) -> NDArray[np.uint8]:
     """What the network says of a block.
 
+    Args:
+        peak_px: if not 0, the distance stays only where it is highest within this many rows and columns.
     Returns:
         (3, h, w) uint8, 1 to 255, and 0 where there is no data: interior, touch and distance. Of a network that does
         not answer all three, nothing touches, and the interior stands for the distance.
     """
-    planes = np.zeros((network.card.channels, block.core.height, block.core.width), np.uint8)
+    planes = np.zeros((len(PLANES), block.core.height, block.core.width), np.uint8)
     for window, answer, valid in _ask(view, network, block):
-        kept = within(window.keep, window.read)
-        _quantise(answer[:, *kept], valid, planes[:, *within(window.keep, block.core)])
-    return planes if network.card.planes == PLANES else _complete(planes, network.card.planes)
+        wide = grow(window.keep, peak_px)
+        seen = within(wide, window.read)
+        said = np.empty((network.card.channels, wide.height, wide.width), np.uint8)
+        _quantise(answer[:, *seen], valid[seen], said)
+        said = _complete(said, network.card.planes)
+        if peak_px:
+            _keep_peaks(said, peak_px)
+        planes[:, *within(window.keep, block.core)] = said[:, *within(window.keep, wide)]
+    return planes
 
 
 def predict_probabilities(view: View, network: Network, block: Block, border: int = 0) -> Probabilities:
@@ -55,23 +95,23 @@ def predict_probabilities(view: View, network: Network, block: Block, border: in
     if not 0 <= border <= network.card.margin:
         raise ValueError(f"a border of {border} pixels is not within the margin of {network.card.margin}")
     core = block.core
-    outer = Box(core.row - border, core.col - border, core.height + 2 * border, core.width + 2 * border)
+    outer = grow(core, border)
     planes = np.zeros((network.card.channels, outer.height, outer.width), np.float32)
     for window, answer, valid in _ask(view, network, block):
         wide = _widen(window.keep, core, border)
         planes[:, *within(wide, outer)] = answer[:, *within(wide, window.read)]
-        planes[:, *within(window.keep, outer)] *= valid
+        planes[:, *within(window.keep, outer)] *= valid[within(window.keep, window.read)]
     return planes
 
 
 def _ask(view: View, network: Network, block: Block) -> Iterator[tuple[Window, Probabilities, NDArray[np.bool_]]]:
-    """Each window that is to answer for data, all that it answers, and where there is data among what it keeps."""
+    """Each window that is to answer for data, all that it answers, and where there is data in what it reads."""
     outer = block.read
     image, valid = view.read(outer)
     for window in block.windows:
-        keep = within(window.keep, outer)
-        if valid[keep].any():
-            yield window, network.run(image[None, :, *within(window.read, outer)])[0], valid[keep]
+        if valid[within(window.keep, outer)].any():
+            read = within(window.read, outer)
+            yield window, network.run(image[None, :, *read])[0], valid[read]
 
 
 def _widen(keep: Box, core: Box, border: int) -> Box:
@@ -83,6 +123,8 @@ def _widen(keep: Box, core: Box, border: int) -> Box:
 
 
 def _complete(planes: NDArray[np.uint8], names: tuple[str, ...]) -> NDArray[np.uint8]:
+    if names == PLANES:
+        return planes
     known = dict(zip(names, planes, strict=True))
     interior = known["interior"]
     nowhere = np.minimum(interior, 1)

@@ -1,8 +1,8 @@
 """A class at every pixel: an encoder, a look at the surroundings, and a light pyramid.
 
-The deepest features see their surroundings by means over 3, 7 and 15 of them and over the whole image, all at stride
-1, so that images of any size pass. They then go up the strides, joined by the finer features, to stride 4. The head is
-plain convolutions, means, sums and nearest upsampling: those quantise to int8 with little loss.
+The deepest features see their surroundings by means over 3, 7 and 15 of them and over the whole image, all at
+stride 1, so that images of any size pass. They then go up the strides, joined by the finer features, to stride 4 or 2.
+The head is plain convolutions, means, sums and nearest upsampling: those quantise to int8 with little loss.
 """
 
 from collections.abc import Sequence
@@ -15,21 +15,24 @@ from torch import nn
 from overtrace.networks.convnext import ConvNeXt
 from overtrace.networks.efficientnet_lite import EfficientNetLite0
 
-STRIDE = 4
-"""Pixels of the image to one of the answer."""
-
 
 @dataclass(frozen=True, slots=True)
 class Size:
     """How large a network is."""
 
     encoder: str
-    widths: tuple[int, int, int, int]
-    """Channels of the pyramid at strides 4, 8, 16 and 32."""
+    widths: tuple[int, ...]
+    """Channels of the pyramid from its finest stride to 32."""
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the image to one of the answer."""
+        return 64 >> len(self.widths)
 
 
 SIZES = {
     "lite0": Size("lite0", (64, 128, 128, 128)),
+    "lite0-fine": Size("lite0", (32, 64, 128, 128, 128)),
     "large": Size("tiny", (128, 256, 256, 256)),
     "larger": Size("small", (128, 256, 256, 256)),
 }
@@ -39,25 +42,25 @@ REACHES = (3, 7, 15)
 class Scene(nn.Module):
     """Classes of an RGB image.
 
-    Takes (N, 3, H, W) float32 from 0 to 1, H and W multiples of 32; gives (N, classes, H / 4, W / 4) logits.
+    Takes (N, 3, H, W) float32 from 0 to 1, H and W multiples of 32; gives (N, classes, H / stride, W / stride) logits.
     """
 
     def __init__(self, classes: int = 150, size: str = "lite0") -> None:
         super().__init__()
         choice = SIZES[size]
         self.encoder = EfficientNetLite0() if choice.encoder == "lite0" else ConvNeXt(choice.encoder)
-        self.pyramid = Pyramid(self.encoder.widths[-4:], choice.widths)
+        self.pyramid = Pyramid(self.encoder.widths[-len(choice.widths) :], choice.widths)
         self.classify = nn.Sequential(nn.Dropout2d(0.1), nn.Conv2d(choice.widths[0], classes, 1))
         self.pyramid.apply(_initialise)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits of the classes at stride 4."""
-        logits: torch.Tensor = self.classify(self.pyramid(self.encoder(image)[-4:]))
+        """Logits of the classes."""
+        logits: torch.Tensor = self.classify(self.pyramid(self.encoder(image)))
         return logits
 
 
 class Pyramid(nn.Module):
-    """Features at strides 4, 8, 16 and 32 into one at stride 4."""
+    """Features at several strides into one at the finest of them."""
 
     def __init__(self, inputs: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__()
@@ -69,7 +72,8 @@ class Pyramid(nn.Module):
         self.join = nn.ModuleList(_conv(width, width, 3) for width in widths[:-1])
 
     def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
-        """(N, widths[0], H / 4, W / 4)."""
+        """(N, widths[0], h, w), from the last of the features, each half as fine as the one before."""
+        features = features[-len(self.join) - 1 :]
         x: torch.Tensor = self.surroundings(features[-1])
         levels = zip(features[:-1], self.across, self.down, self.join, strict=True)
         for feature, across, down, join in reversed(list(levels)):

@@ -57,6 +57,11 @@ def overlap(one: Box, other: Box) -> Box | None:
     return Box(top, left, bottom - top, right - left) if top < bottom and left < right else None
 
 
+def grow(box: Box, border: int) -> Box:
+    """The box with so many pixels more on each side."""
+    return Box(box.row - border, box.col - border, box.height + 2 * border, box.width + 2 * border)
+
+
 def within(box: Box, outer: Box) -> tuple[slice, slice]:
     """Rows and columns of ``box`` in an array that holds ``outer``."""
     top, left = box.row - outer.row, box.col - outer.col

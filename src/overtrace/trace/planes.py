@@ -42,7 +42,7 @@ def _cuts(length: int, halo: int) -> list[int]:
 
 def predict_block(job: Job, network: Network, block: Block) -> None:
     """Run the network on a block and keep what it says."""
-    keep_planes(job, block, predict_planes(job.view, network, block))
+    keep_planes(job, block, predict_planes(job.view, network, block, job.parameters.peak_px))
 
 
 def keep_planes(job: Job, block: Block, planes: NDArray[np.uint8]) -> None:
