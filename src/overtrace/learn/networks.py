@@ -11,11 +11,12 @@ from torch import nn
 from overtrace.errors import BadModel, BadOption
 from overtrace.learn.crops import Batch
 from overtrace.learn.losses import planes_loss
-from overtrace.learn.recipe import MaskRcnnNetwork, MiniNetwork, Recipe, SceneNetwork, TernausNetwork
+from overtrace.learn.recipe import FpnNetwork, MaskRcnnNetwork, MiniNetwork, Recipe, SceneNetwork, TernausNetwork
 from overtrace.learn.scene_loss import scene_loss
 from overtrace.learn.together import everywhere
 from overtrace.networks.convnext import ConvNeXt, load_torchvision
 from overtrace.networks.efficientnet_lite import EfficientNetLite0, load_pretrained
+from overtrace.networks.fpn import Fpn
 from overtrace.networks.mask_rcnn import IMAGENET, R50, MaskRcnn, Settings, Target
 from overtrace.networks.mini import Mini
 from overtrace.networks.rcnn_files import load_detectron2, load_imagenet, unpickle
@@ -41,6 +42,11 @@ def make_network(recipe: Recipe, bands: int, classes: int, folder: Path) -> nn.M
         raise BadModel(f"{start} does not exist: network.start names a checkpoint, from the folder of --data")
     if isinstance(choice, MiniNetwork):
         return load_own(Mini(choice.size, bands, len(choice.planes)), start)
+    if isinstance(choice, FpnNetwork):
+        fpn = Fpn(bands, len(choice.planes))
+        if choice.pretrained:
+            load_pretrained(fpn.encoder)
+        return load_own(fpn, start)
     if isinstance(choice, TernausNetwork):
         if start is None or is_own(start):
             return load_own(TernausNetV2(bands, width=choice.width), start)
@@ -129,7 +135,7 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
     """What a network loses on a batch, by part; their sum is what it learns from."""
     image = batch["image"].to(memory_format=torch.channels_last)
     if recipe.task == "planes":
-        assert isinstance(recipe.network, MiniNetwork | TernausNetwork)
+        assert isinstance(recipe.network, MiniNetwork | FpnNetwork | TernausNetwork)
         return {"planes": planes_loss(network(image), recipe.network.planes, batch["planes"], batch["known"])}
     if recipe.task == "classes":
         assert isinstance(recipe.network, SceneNetwork)

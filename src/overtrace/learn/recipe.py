@@ -39,6 +39,17 @@ class MiniNetwork(Frozen):
     """A checkpoint of a run of ours, from the folder of data; empty: from random weights."""
 
 
+class FpnNetwork(Frozen):
+    """``networks.fpn``."""
+
+    kind: Literal["fpn"]
+    planes: tuple[Literal["interior", "touch", "distance"], ...] = ("interior", "touch", "distance")
+    pretrained: bool = False
+    """Begin with ImageNet's weights: needs overtrace[pretrained]."""
+    start: str = ""
+    """A checkpoint of a run of ours."""
+
+
 class TernausNetwork(Frozen):
     """``networks.ternausnet_v2``."""
 
@@ -77,9 +88,12 @@ class SceneNetwork(Frozen):
     """A checkpoint of a run of ours, or for the large sizes ImageNet's weights in torchvision's layout."""
 
 
-NetworkChoice = Annotated[MiniNetwork | TernausNetwork | MaskRcnnNetwork | SceneNetwork, Field(discriminator="kind")]
+NetworkChoice = Annotated[
+    MiniNetwork | FpnNetwork | TernausNetwork | MaskRcnnNetwork | SceneNetwork, Field(discriminator="kind")
+]
 TASKS: dict[str, Task] = {
     "mini": "planes",
+    "fpn": "planes",
     "ternausnet_v2": "planes",
     "mask_rcnn": "detections",
     "scene": "classes",

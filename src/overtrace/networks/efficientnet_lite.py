@@ -46,17 +46,17 @@ STAGES = (
 
 
 class EfficientNetLite0(nn.Module):
-    """Features of an RGB image.
+    """Features of an image.
 
-    Takes (N, 3, H, W) float32 from 0 to 1; gives five tensors (N, width, H / stride, W / stride).
+    Takes (N, C, H, W) float32 from 0 to 1, red, green and blue first; gives five tensors (N, width, H / stride, W / stride).
     """
 
     strides = (2, 4, 8, 16, 32)
     widths = (16, 24, 40, 112, 320)
 
-    def __init__(self) -> None:
+    def __init__(self, bands: int = 3) -> None:
         super().__init__()
-        self.conv_stem = _conv(3, STEM, 3, stride=2)
+        self.conv_stem = _conv(bands, STEM, 3, stride=2)
         self.bn1 = _norm(STEM)
         self.act = nn.ReLU6(inplace=True)
         widths = (STEM, *(stage.width for stage in STAGES))
@@ -116,7 +116,7 @@ class _Inverted(nn.Module):
 
 
 def load_pretrained(encoder: EfficientNetLite0) -> None:
-    """Give an encoder the weights that were learned on ImageNet.
+    """Give an encoder of three bands or more the weights that were learned on ImageNet.
 
     Raises:
         BadOption: if the package that carries them is not installed.
@@ -133,7 +133,15 @@ def load_pretrained(encoder: EfficientNetLite0) -> None:
         ) from error
     tensors = [tensor for name, tensor in stored.items() if not name.endswith("num_batches_tracked")]
     names = [name for name in encoder.state_dict() if not name.endswith("num_batches_tracked")]
-    encoder.load_state_dict(dict(zip(names, tensors, strict=False)), strict=False)
+    weights = dict(zip(names, tensors, strict=False))
+    weights["conv_stem.weight"] = _widen(weights["conv_stem.weight"], encoder.conv_stem.in_channels)
+    encoder.load_state_dict(weights, strict=False)
+
+
+def _widen(stem: torch.Tensor, bands: int) -> torch.Tensor:
+    """The first weights, of red, green and blue, for more bands: those see what the mean of the three would."""
+    more = stem.mean(1, keepdim=True).expand(-1, bands - stem.shape[1], -1, -1)
+    return torch.cat([stem, more], dim=1) * (stem.shape[1] / bands)
 
 
 def _blocks(inputs: int, stage: Stage) -> Iterator[nn.Module]:

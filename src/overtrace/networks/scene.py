@@ -51,7 +51,7 @@ class Scene(nn.Module):
         self.encoder = EfficientNetLite0() if choice.encoder == "lite0" else ConvNeXt(choice.encoder)
         self.pyramid = Pyramid(self.encoder.widths[-len(choice.widths) :], choice.widths)
         self.classify = nn.Sequential(nn.Dropout2d(0.1), nn.Conv2d(choice.widths[0], classes, 1))
-        self.pyramid.apply(_initialise)
+        self.pyramid.apply(initialise)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of the classes."""
@@ -111,7 +111,8 @@ def _conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
     )
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
+    """Random weights of a convolution, no bias."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if module.bias is not None:
