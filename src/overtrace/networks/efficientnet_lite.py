@@ -48,7 +48,8 @@ STAGES = (
 class EfficientNetLite0(nn.Module):
     """Features of an image.
 
-    Takes (N, C, H, W) float32 from 0 to 1, red, green and blue first; gives five tensors (N, width, H / stride, W / stride).
+    Takes (N, C, H, W) float32 from 0 to 1, red, green and blue first; gives five tensors
+    (N, width, H / stride, W / stride).
     """
 
     strides = (2, 4, 8, 16, 32)
