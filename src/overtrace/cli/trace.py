@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from overtrace.raster.progress import Progress
 
 
+VIEWS_HELP = "Looks at each window, whose mean is taken: 1, or 8 (planes), 2 or 6 (classes); as many times slower."
+
+
 class RuntimeName(StrEnum):
     """Runtimes of the network."""
 
@@ -49,6 +52,7 @@ def trace(
     ] = None,
     min_score: Annotated[float, typer.Option(help="Leave out objects that score less, from 0 to 1.")] = 0.0,
     runtime: Annotated[RuntimeName, typer.Option(help="What runs the network.")] = RuntimeName.openvino,
+    views: Annotated[int, typer.Option(help=VIEWS_HELP)] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what a run that broke off had finished.")
     ] = False,
@@ -65,6 +69,7 @@ def trace(
     options = Options(
         model=model,
         runtime=runtime.value,
+        views=views,
         block=block,
         workers=workers,
         executor=executor.value,

@@ -50,6 +50,8 @@ class Options:
 
     model: str = "trees"
     runtime: Runtime = "openvino"
+    views: int = 1
+    """How often the network looks at each window: see ``overtrace.models.views``."""
     block: int = 1024
     """Pixels along a side of the unit of work, rounded up to whole lattice cells; changes memory, not the answer."""
     workers: int = 0
