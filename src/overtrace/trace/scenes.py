@@ -1,7 +1,7 @@
 """Images whose every pixel gets a class: maps of them, and the regions of one class as polygons.
 
-An image is held in memory whole, a byte a pixel for its classes, and more while its regions are outlined. Borders stay
-where the pixels are: nothing is thinned, and no region is too small.
+An image is held in memory whole, at some bytes a pixel. Borders stay where the pixels are: nothing is thinned, and no
+region is too small.
 """
 
 from dataclasses import replace
