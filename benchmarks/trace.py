@@ -120,6 +120,7 @@ def trace_planes(view: View, planes: np.ndarray, folder: Path) -> int:
         view=view,
         model=Path(),
         runtime="openvino",
+        views=1,
         workers=1,
         task="planes",
         lattice=Lattice(512, 64),

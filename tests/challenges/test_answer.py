@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from overtrace.challenges.answer import SCENES as SCENE_LABELS
 from overtrace.challenges.answer import Summary, answer
+from overtrace.challenges.answer_scenes import match_classes
 from overtrace.challenges.inspection import Claim
 from overtrace.challenges.protocols import check_files, score_files
 from overtrace.challenges.truth import HeldOut, write_truth
-from overtrace.data.class_names import ADE20K_NAMES, CAMVID_NAMES
+from overtrace.data.class_names import ADE20K_NAMES, CAMVID_IN_ADE20K, CAMVID_NAMES
 from overtrace.data.labelled import VOID
 from overtrace.errors import BadAnswer, BadImage, BadModel, BadOption, BadOutput
 from overtrace.models.card import DecodeParameters, DetectParameters
@@ -114,6 +116,17 @@ def test_classes_go_by_name(tmp_path):
     held = write_truth("sceneparsing", gather(SCENES, NAMES["sceneparsing"]), tmp_path / "held")
     run(held, network, tmp_path / "a")
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a/a.png")), np.array([3, 150, 1])[CORNERS])
+
+
+@pytest.mark.parametrize(("challenge", "first"), [("camvid", (0, 10, 3)), ("sceneparsing", (3, 128, 7))])
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_model_of_streets_answers_camvid_and_sceneparsing(challenge, first, order):
+    labels = match_classes(CAMVID_IN_ADE20K[::order], SCENE_LABELS[challenge], "streets")[:11][::order]
+    np.testing.assert_array_equal(labels[[0, 10, 3]], first)
+    if challenge == "camvid":
+        np.testing.assert_array_equal(labels, range(11))
+    else:
+        assert [ADE20K_NAMES[label - 1] for label in labels] == list(CAMVID_IN_ADE20K)
 
 
 def test_formats(tmp_path, network):

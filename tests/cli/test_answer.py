@@ -42,7 +42,8 @@ def test_all_options_and_the_summary_as_json(folder):
     (folder / "one.json").write_text('{"a": 4}')
     done = run(
         *ARGUMENTS[:-1], "one.json", "--out", "b.json", "--pixel-size", 0.3, "--bands", "3,2,1", "--workers", 1,
-        "--decode", "interior=200,min_area_px=64", "--min-score", 0.5, "--runtime", "onnxruntime", "--json", cwd=folder,
+        "--decode", "interior=200,min_area_px=64", "--min-score", 0.5, "--runtime", "onnxruntime",
+        "--views", 8, "--json", cwd=folder,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
@@ -59,6 +60,7 @@ def test_all_options_and_the_summary_as_json(folder):
         (("answer", "camvid", "--model", "m.onnx"), "identity answers planes, camvid wants classes: use another model"),
         (("answer", "itc", "--model", "m.onnx"), "give the list of the contest with --ids"),
         (("answer", "trees", "--model", "m.onnx", "--decode", "x=1"), "--decode x is unknown"),
+        (("answer", "itc", "--model", "m.onnx", "--views", 2), "--views 2: identity answers planes: use 1 or 8"),
         (("answer", "trees", "--model", "m.onnx", "--workers", -1), "--workers -1: wanted how many images"),
     ],
 )

@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 from overtrace.learn.export import export_network, quantise_file  # noqa: E402
 from overtrace.models.card import write_card  # noqa: E402
 from overtrace.models.runtime import RUNTIMES, load_network  # noqa: E402
+from overtrace.models.views import add_views  # noqa: E402
 from overtrace.networks.scene import Scene  # noqa: E402
 from tests.support.networks import conv_card  # noqa: E402
 
@@ -43,6 +44,16 @@ def test_the_file_answers_as_the_network_does_at_any_size(network, bare, runtime
             truth = network(torch.from_numpy(image[None])).numpy()
         (found,) = loaded.ask(image)
         np.testing.assert_allclose(found, truth, atol=1e-3 * np.abs(truth).max())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_six_views_reach_beyond_the_window(network, bare, runtime, tmp_path):
+    write_card(bare, card(), tmp_path / "a.onnx")
+    loaded = load_network(tmp_path / "a.onnx", runtime=runtime)
+    image = np.random.default_rng(0).random((3, 128, 96), dtype=np.float32)
+    (once,), (often,) = loaded.ask(image), add_views(loaded, 6).ask(image)
+    assert often.shape == once.shape
+    np.testing.assert_allclose(often.sum(axis=1), 1, rtol=1e-5)
 
 
 def test_int8_is_near_and_smaller_at_any_size(bare, tmp_path):

@@ -6,6 +6,7 @@ from overtrace.errors import BadModel
 from overtrace.models.classes import predict_classes
 from overtrace.models.runtime import Network
 from overtrace.models.view import view_image
+from overtrace.models.views import add_views
 from overtrace.raster.source import open_raster
 from tests.support.networks import conv_card
 
@@ -125,7 +126,7 @@ def test_the_mean_with_the_mirrored_image_is_symmetric(tmp_path):
     scores[1, :, :2] = 1
     view = view_pixels(grey(32, 32), card, tmp_path)
     once = predict_classes(view, say(scores, card))
-    twice = predict_classes(view, say(scores, card), mirrored=True)
+    twice = predict_classes(view, add_views(say(scores, card), 2))
     assert once[:, :6].all()
     assert not once[:, 16:].any()
     np.testing.assert_array_equal(twice, twice[:, ::-1])

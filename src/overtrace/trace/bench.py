@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from overtrace.models.runtime import Network, load_network
+from overtrace.models.views import add_views
 from overtrace.trace.draw import draw_block
 from overtrace.trace.job import Job
 from overtrace.trace.methods import METHODS
@@ -21,7 +22,8 @@ class Bench:
     @cached_property
     def network(self) -> Network:
         """Loaded when first asked for."""
-        return load_network(self.job.model, runtime=self.job.runtime, workers=self.job.workers)
+        network = load_network(self.job.model, runtime=self.job.runtime, workers=self.job.workers)
+        return add_views(network, self.job.views)
 
     def prepare(self) -> None:
         """Load the network now, before threads ask for it at the same time."""

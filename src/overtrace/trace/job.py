@@ -21,6 +21,7 @@ class Job:
     view: View
     model: Path
     runtime: Runtime
+    views: int
     workers: int
     """Threads that run the network at the same time in one process."""
     task: str

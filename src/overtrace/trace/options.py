@@ -50,6 +50,8 @@ class Options:
 
     model: str = "trees"
     runtime: Runtime = "openvino"
+    views: int = 1
+    """How often the network looks at each window: see ``overtrace.models.views``."""
     block: int = 1024
     """Pixels along a side of the unit of work, rounded up to whole lattice cells; changes memory, not the answer."""
     workers: int = 0
@@ -119,3 +121,22 @@ def choose_parameters(card: Card, options: Options) -> tuple[Parameters, DetectP
     if options.min_area_m2 is not None:
         parameters = replace(parameters, min_area_m2=options.min_area_m2)
     return parameters, detect
+
+
+def check_scene_options(card: Card, options: Options) -> None:
+    """Make sure that nothing is asked of a *classes* model that only objects have.
+
+    Raises:
+        BadOption: if it is.
+    """
+    default = Options()
+    given = {
+        "--decode": options.decode != default.decode,
+        "--min-area": options.min_area_m2 != default.min_area_m2,
+        "--min-score": options.min_score != default.min_score,
+        "--simplify": options.simplify != default.simplify,
+        "--resume": options.resume != default.resume,
+    }
+    idle = [name for name, is_given in given.items() if is_given]
+    if idle:
+        raise BadOption(f"{', '.join(idle)}: {card.name} gives each pixel a class, there are no objects: leave it out")

@@ -16,8 +16,10 @@ from overtrace.vector.tables import Batch, Sink
 
 if TYPE_CHECKING:
     from overtrace.raster.sink import LabelSink
+    from overtrace.trace.class_maps import ClassMap
 
 LABELS = (".tif", ".tiff")
+MAPS = (".png", *LABELS)
 
 
 class Outputs:
@@ -27,6 +29,12 @@ class Outputs:
         self.paths: list[Path] = []
         self._sinks: list[Sink] = []
         self._labels: list[LabelSink] = []
+        self._maps: list[ClassMap] = []
+
+    @property
+    def wants_polygons(self) -> bool:
+        """Whether a table of polygons is among them."""
+        return bool(self._sinks)
 
     @property
     def wants_labels(self) -> bool:
@@ -43,10 +51,20 @@ class Outputs:
         self.paths.append(path)
         self._labels.append(sink)
 
+    def add_map(self, path: Path, sink: "ClassMap") -> None:
+        """A class map."""
+        self.paths.append(path)
+        self._maps.append(sink)
+
     def write(self, batch: Batch) -> None:
         """Write rows to every table."""
         for sink in self._sinks:
             sink.write(batch)
+
+    def write_map(self, numbers: NDArray[np.uint8]) -> None:
+        """Write the numbers of the classes of an image to every class map."""
+        for sink in self._maps:
+            sink.write(numbers)
 
     def write_labels(self, job: Job, kept: NDArray[np.int64]) -> None:
         """Write the labels of an image to every label raster.
@@ -79,8 +97,8 @@ class Outputs:
         for sink in self._all():
             sink.abort()
 
-    def _all(self) -> "list[Sink | LabelSink]":
-        return [*self._sinks, *self._labels]
+    def _all(self) -> "list[Sink | LabelSink | ClassMap]":
+        return [*self._sinks, *self._labels, *self._maps]
 
 
 def open_outputs(outs: Sequence[str | Path], report: str | Path | None, plan: Plan) -> Outputs:
@@ -110,18 +128,27 @@ def open_outputs(outs: Sequence[str | Path], report: str | Path | None, plan: Pl
 
 
 def _open(path: Path, plan: Plan, outputs: Outputs) -> None:
-    if path.suffix.lower() in LABELS:
-        from overtrace.raster.sink import open_labels
-
+    suffix, scenes = path.suffix.lower(), plan.card.task == "classes"
+    if suffix in (MAPS if scenes else LABELS):
         if len(plan.rasters) > 1:
-            raise BadOption(f"{path} holds the labels of one image, {len(plan.rasters)} came: trace them one by one")
-        outputs.add_labels(path, open_labels(path, plan.seen_grid(0)))
-    elif path.suffix.lower() == ".json":
+            shown = "classes" if scenes else "labels"
+            raise BadOption(f"{path} holds the {shown} of one image, {len(plan.rasters)} came: trace them one by one")
+        if scenes:
+            from overtrace.trace.class_maps import ClassMap, number_classes
+
+            names = dict(zip(number_classes(plan.card.classes).tolist(), plan.card.classes, strict=True))
+            outputs.add_map(path, ClassMap(path, plan.rasters[0].grid, names))
+        else:
+            from overtrace.raster.sink import open_labels
+
+            outputs.add_labels(path, open_labels(path, plan.seen_grid(0)))
+    elif suffix == ".json":
         from overtrace.trace.coco import open_coco
 
         outputs.add(path, open_coco(path, plan.header))
-    elif path.suffix.lower() in SINKS:
+    elif suffix in SINKS:
         outputs.add(path, open_sink(path, plan.header))
     else:
-        known = ", ".join((*SINKS, ".json (COCO)", ".tif (labels)"))
+        rasters = (".png (classes)", ".tif (classes)") if scenes else (".tif (labels)",)
+        known = ", ".join((*SINKS, ".json (COCO)", *rasters))
         raise BadOutput(f"{path} has the unknown extension {path.suffix!r}: use one of {known}")

@@ -2,11 +2,9 @@
 
 import math
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,34 +23,8 @@ from overtrace.trace.manifest import check_manifest, claim, write_manifest
 from overtrace.trace.options import Options
 from overtrace.trace.outputs import Outputs, open_outputs
 from overtrace.trace.plan import Plan, make_plan
-from overtrace.vector.tables import Batch
-
-
-@dataclass(slots=True)
-class Tally:
-    """What has been done so far."""
-
-    objects: int = 0
-    object_px: int = 0
-    area_m2: float = 0.0
-    valid_px: int = 0
-    pixels: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the time spent within to a stage."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
-
-    def count(self, batch: Batch, pixel_area_m2: float) -> None:
-        """Add the rows of a batch."""
-        self.objects += len(batch)
-        self.object_px += int(batch.areas_px.sum())
-        self.area_m2 += float(batch.areas_px.sum()) * pixel_area_m2
+from overtrace.trace.scenes import trace_scenes
+from overtrace.trace.tally import Tally, tell_run
 
 
 def trace(
@@ -63,12 +35,12 @@ def trace(
     report: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, object]:
-    """Trace the objects in images and write them to files.
+    """Trace the objects in images, or the class of each pixel, and write them to files.
 
     Args:
         images: files, folders of images, or any path that GDAL opens.
         outs: what to write; the extension says the format: gpkg, geojson, geojsonl, fgb, parquet, json (COCO) and
-            tif (labels).
+            tif (labels); of *classes* models tif and png are class maps, and an object is a region of one class.
         options: how to trace.
         report: an HTML page with the image, the polygons and the card of the model.
         progress: told what is done.
@@ -83,6 +55,8 @@ def trace(
     plan = make_plan(images, [*outs, *([] if report is None else [report])], options)
     outputs = open_outputs(outs, report, plan)
     try:
+        if plan.card.task == "classes":
+            return trace_scenes(plan, outputs, progress or Silent())
         with _disk_watched(plan.scratch):
             _open_scratch(plan)
         summary = _work(plan, outputs, progress or Silent())
@@ -219,9 +193,5 @@ def _summarise(plan: Plan, tally: Tally, outputs: Outputs) -> dict[str, object]:
         "objects": tally.objects,
         "area_m2": None if math.isnan(tally.area_m2) else round(tally.area_m2, 3),
         "cover": tally.object_px / tally.valid_px if tally.valid_px else 0.0,
-        "megapixels": tally.pixels / 1e6,
-        "seconds": {stage: round(seconds, 3) for stage, seconds in tally.seconds.items()},
-        "model": f"{plan.card.name} {plan.card.version}",
-        "outputs": [str(path) for path in outputs.paths],
-        "notes": [f"{raster.name}: {note}" for raster in plan.rasters for note in raster.notes],
+        **tell_run(plan, tally, outputs.paths),
     }

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from overtrace import __version__
 from overtrace.decode.parameters import Parameters
-from overtrace.errors import BadImage, BadModel, BadOption
+from overtrace.errors import BadImage, BadOption
 from overtrace.models.card import Card, DetectParameters, read_card
 from overtrace.models.shipped import find_model
 from overtrace.models.view import lay_windows, view_image
+from overtrace.models.views import check_views
 from overtrace.raster.grid import Grid
 from overtrace.raster.source import Raster, find_images, open_raster
 from overtrace.raster.tiled import copy_if_slow
 from overtrace.trace.job import Job
 from overtrace.trace.manifest import describe_file, digest
-from overtrace.trace.methods import METHODS
-from overtrace.trace.options import Options, choose_parameters
+from overtrace.trace.options import Options, check_scene_options, choose_parameters
 from overtrace.vector.tables import Header, ImageInfo
 
 
@@ -56,6 +56,7 @@ class Plan:
             view=view,
             model=self.model,
             runtime=options.runtime,
+            views=options.views,
             workers=self.workers if options.executor == "threads" else 1,
             task=card.task,
             lattice=lay_windows(card),
@@ -92,8 +93,9 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
         raise BadOption("nothing to write: name an output with --out")
     model = find_model(options.model)
     card = read_card(model)
-    if card.task not in METHODS:
-        raise BadModel(f"{model} gives each pixel a class, there are no objects to trace: use overtrace answer")
+    if card.task == "classes":
+        check_scene_options(card, options)
+    check_views(card, options.views)
     paths = find_images(images)
     rasters = tuple(open_raster(path, bands=options.bands, pixel_size_m=options.pixel_size_m) for path in paths)
     _check_one_crs(rasters)
@@ -157,6 +159,7 @@ def _facts(
         "images": [describe_file(path) for path in paths],
         "model": {"name": options.model, "sha256": digest(model)},
         "runtime": options.runtime,
+        "views": options.views,
         "parameters": parameters,
         "block": options.block,
         "simplify": f"{options.simplify.value:g}{options.simplify.unit}",
