@@ -154,6 +154,19 @@ def test_formats(tmp_path, network):
     assert written["trees"].splitlines() == ["image,x,y,score", "AOI_2_Vegas_img1.tif,11.0,5.0,1.0"]
 
 
+def test_a_tree_stands_where_its_peak_is(tmp_path, network):
+    # The identity says blue is distance: the peak lies off the middle, and the image is seen at twice its pixel.
+    sample = draw_objects("a", 40, 60, [(8, 28, 4, 44)], 0.3)
+    image = sample.image.copy()
+    image[..., 2] //= 2
+    image[12:14, 36:38, 2] = 255
+    held = write_truth("trees", gather([replace(sample, image=image)]), tmp_path / "held")
+    decode = DecodeParameters(peak_px=2, min_seed_px=1)
+    card = network.card.model_copy(update={"decode": decode, "pixel_size_m": (0.6, 0.6)})
+    run(held, network.with_card(card), tmp_path / "a.csv", min_score=0.7)
+    assert (tmp_path / "a.csv").read_text().splitlines()[1].rpartition(",")[0] == "a.tif,36.5,12.5"
+
+
 @pytest.mark.parametrize("challenge", ["itc", "trees"])
 def test_nothing_found_is_an_answer(tmp_path, network, challenge):
     held = write_truth(challenge, gather([draw_objects("a", 20, 30, [])]), tmp_path / "held")

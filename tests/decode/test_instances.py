@@ -27,9 +27,10 @@ def test_an_image_decodes_to_two_touching_objects_and_no_speck():
     planes[1, :, 9:11] = 250
     planes[2] = planes[0]
     planes[2, 5, 5] = 240
-    labels, sums = decode_image(planes, Parameters())
+    labels, sums, first = decode_image(planes, Parameters())
     np.testing.assert_array_equal(sums.area, [90, 90])
     np.testing.assert_array_equal(sums.peak, [240, 200])
+    np.testing.assert_array_equal(first, [21, 31])
     assert (labels[1:11, 1:10] == 1).all()
     assert (labels[1:11, 10:19] == 2).all()
     assert labels[0, 19] == 0
@@ -39,5 +40,5 @@ def test_pixels_of_filled_gaps_count_as_little_as_where_blocks_are_traced():
     planes = np.full((3, 10, 10), 200, np.uint8)
     planes[1] = 1
     planes[0, 4:6, 4:6] = 100
-    _, sums = decode_image(planes, Parameters(interior=128, hole_px=4))
+    _, sums, _ = decode_image(planes, Parameters(interior=128, hole_px=4))
     assert (sums.area.tolist(), sums.interior.tolist()) == ([100], [96 * 200 + 4])

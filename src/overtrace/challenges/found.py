@@ -31,7 +31,8 @@ class Found:
     parts: Sequence[Part]
     """One an object; none is empty. Those of a detector may overlap."""
     points: NDArray[np.float64]
-    """(n, 2) x and y of the middle of each; the centre of the first pixel is at (0, 0)."""
+    """(n, 2) x and y of the middle of each, or of its peak where seeds are peaks; the centre of the first pixel is at
+    (0, 0)."""
     classes: NDArray[np.int64]
     """(n,) from 0."""
     scores: NDArray[np.float32]
@@ -54,7 +55,7 @@ def find_objects(view: View, network: Network, min_score: float = 0.0) -> Found:
 
 
 def _find_instances(view: View, network: Network, block: Block, parameters: Parameters, min_score: float) -> Found:
-    labels, scores = _label(view, network, block, parameters)
+    labels, scores, peaks = _label(view, network, block, parameters)
     areas = np.bincount(labels.ravel(), minlength=len(scores) + 1)[1:]
     kept = (scores >= min_score) & (areas >= parameters.min_area_px)
     if parameters.min_area_m2 > 0 and view.grid.pixel_size_m is not None:
@@ -62,21 +63,25 @@ def _find_instances(view: View, network: Network, block: Block, parameters: Para
     height, width = view.raster.grid.height, view.raster.grid.width
     parts = {label - 1: part for label, part in cut_labels(resize_labels(labels, height, width)).items()}
     chosen = [i for i in parts if kept[i]]
-    points = np.array([find_point(parts[i]) for i in chosen]).reshape(-1, 2)
+    points = np.array([find_point(parts[i]) for i in chosen]).reshape(-1, 2) if peaks is None else peaks[chosen]
     return Found(height, width, [parts[i] for i in chosen], points, np.zeros(len(chosen), np.int64), scores[chosen])
 
 
-def _label(view: View, network: Network, block: Block, parameters: Parameters) -> tuple[Labels, NDArray[np.float32]]:
-    """Labels from 1 to n in the pixels of the view, and the score of each."""
+def _label(
+    view: View, network: Network, block: Block, parameters: Parameters
+) -> tuple[Labels, NDArray[np.float32], NDArray[np.float64] | None]:
+    """Labels from 1 to n in the pixels of the view, the score of each, and where its peak is in those of the image."""
     if network.card.decode_rule == "growth":
-        labels, sums = decode_image(predict_planes(view, network, block, parameters.peak_px), parameters)
-        return labels, score(sums)
+        labels, sums, first = decode_image(predict_planes(view, network, block, parameters.peak_px), parameters)
+        rows, cols = np.divmod(first, labels.shape[1])
+        peaks = (np.stack([cols, rows], axis=1) + 0.5) * view.scale - 0.5
+        return labels, score(sums), peaks if parameters.peak_px else None
     names = network.card.planes
     border = network.card.margin
     planes = predict_probabilities(view, network, block, border)[[names.index("interior"), names.index("touch")]]
     labels = decode_ternaus(planes, border)
     interior = planes[0, border : border + labels.shape[0], border : border + labels.shape[1]]
-    return labels, score_instances(labels, interior)
+    return labels, score_instances(labels, interior), None
 
 
 def resize_labels(labels: Labels, height: int, width: int) -> Labels:

@@ -57,13 +57,15 @@ def grow_instances(interior: NDArray[np.uint8], seeds: NDArray[np.int32], parame
     grow(object_mask(interior, parameters.interior, parameters.hole_px), seeds, parameters.grow_px)
 
 
-def decode_image(planes: NDArray[np.uint8], parameters: Parameters) -> tuple[NDArray[np.int32], Sums]:
+def decode_image(
+    planes: NDArray[np.uint8], parameters: Parameters
+) -> tuple[NDArray[np.int32], Sums, NDArray[np.int64]]:
     """The instances of an image that fits into memory, those that are too small left out.
 
     Args:
         planes: (3, H, W) interior, touch, distance.
     Returns:
-        (H, W) labels from 1 to n, and the sums of each.
+        (H, W) labels from 1 to n, the sums of each, and (n,) the row-major index of the first pixel of its seed.
     """
     seeds = label_seeds(planes, parameters)
     large = seeds.area >= parameters.min_seed_px
@@ -75,7 +77,7 @@ def decode_image(planes: NDArray[np.uint8], parameters: Parameters) -> tuple[NDA
     sums = sum_planes(labels, interior, seeds.highest(planes[2])[large])
     kept = sums.area >= parameters.min_area_px
     renumbered: NDArray[np.int32] = np.concatenate([np.zeros(1, np.int32), _number(kept)])[labels]
-    return renumbered, Sums(sums.area[kept], sums.interior[kept], sums.peak[kept])
+    return renumbered, Sums(sums.area[kept], sums.interior[kept], sums.peak[kept]), seeds.first[large][kept]
 
 
 def _number(kept: NDArray[np.bool_]) -> NDArray[np.int32]:
