@@ -84,7 +84,7 @@ def test_the_thresholds_that_part_true_from_false_are_found(tmp_path):
     # Two hits and a false one: 2 * 2 / (3 + 2).
     assert validate(network, held[0]) == pytest.approx(0.8)
     calls.clear()
-    best = tune(network, held, said.append)
+    best = tune([(network, held[0])], said.append)
     # Four windows with their margins, which the network is asked once each, however many thresholds are tried.
     assert len(calls) == len({window.tobytes() for window in calls}) == 4
     assert validate(network.with_card(network.card.model_copy(update={"decode": best})), held[0]) == 1

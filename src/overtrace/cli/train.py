@@ -28,6 +28,9 @@ def train(
     nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
     loaders: Annotated[int, typer.Option(help="Processes beside each that draw crops; 0: none.")] = 0,
     threads: Annotated[int, typer.Option(help="Threads that compute in each process; 0: one a core.")] = 0,
+    fold: Annotated[
+        int | None, typer.Option(help="Train one part of the recipe's cross-validation alone, from 1.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Train a network, and export it to a model file that trace runs."""
@@ -40,7 +43,7 @@ def train(
     machine = Machine(accelerator.value, devices, nodes, loaders, threads)
     out = out or Path("runs") / recipe.stem
     with Steps(out / "log.txt") as steps:
-        summary = run(recipe, data, out, machine, resume=resume, progress=steps)
+        summary = run(recipe, data, out, machine, resume=resume, progress=steps, fold=fold)
     if summary is not None:
         typer.echo(json.dumps(summary, indent=1) if as_json else describe(summary))
 

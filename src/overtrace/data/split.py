@@ -27,6 +27,23 @@ def hold_out(data: DataSet, share: float, rng: np.random.Generator) -> tuple[Dat
     return subset(data, np.flatnonzero(~chosen).tolist()), subset(data, np.flatnonzero(chosen).tolist())
 
 
+def cut_grounds(data: DataSet, parts: int, number: int, seed: int) -> tuple[DataSet, DataSet]:
+    """The images kept, and those of one of several parts of the grounds, which are as large as each other or nearly so.
+
+    Args:
+        number: of the part, from 0.
+    Raises:
+        BadData: if there are not grounds enough for so many parts.
+    """
+    grounds = sorted(set(data.grounds))
+    if len(grounds) < parts:
+        raise BadData(f"{data.name} shows {len(grounds):,} grounds: {parts} parts want as many, add images")
+    order = np.random.default_rng(seed).permutation(len(grounds))
+    held = {grounds[i] for i in order[number::parts]}
+    chosen = np.array([ground in held for ground in data.grounds])
+    return subset(data, np.flatnonzero(~chosen).tolist()), subset(data, np.flatnonzero(chosen).tolist())
+
+
 def share_grounds(data: DataSet, pattern: str) -> DataSet:
     """The same images, of which those show one ground in whose names the pattern finds the same.
 

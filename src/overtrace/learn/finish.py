@@ -12,6 +12,7 @@ from overtrace.learn.cards import draft, makes_int8, note_score
 from overtrace.learn.crops import Crops
 from overtrace.learn.export import export_network, quantise_file
 from overtrace.learn.fit import CHECKPOINT
+from overtrace.learn.folds import Fold
 from overtrace.learn.networks import load_own, make_network
 from overtrace.learn.progress import Progress
 from overtrace.learn.recipe import Augment, Recipe, read_recipe
@@ -45,10 +46,18 @@ def finish_run(out: Path, folder: Path, progress: Progress) -> dict[str, object]
 
 
 def finish(
-    recipe: Recipe, recipe_path: Path, materials: Materials, average: nn.Module, out: Path, progress: Progress
+    recipe: Recipe,
+    recipe_path: Path,
+    materials: Materials,
+    average: nn.Module,
+    out: Path,
+    progress: Progress,
+    folds: Sequence[Fold] = (),
 ) -> dict[str, object]:
     """Export a trained network, choose its thresholds, measure it, and write the model files.
 
+    Args:
+        folds: of a cross-validation: thresholds are then chosen on them alone.
     Returns:
         name, steps, scores by set, files.
     """
@@ -65,6 +74,8 @@ def finish(
         quantise_file(bare, [window[None] for window in windows], bare_int8)
         made.append((draft(recipe, materials.classes, materials.bands, "int8", recipe_path), bare_int8, int8))
     before, decode = wrap(average, card), card.decode
+    if folds:
+        decode = tune([(fold.network, held) for fold in folds for held in fold.held], progress.say)
     scores: dict[str, float] = {}
     for draft_card, source, path in made:
         # The file is not there before its card is complete.
@@ -73,9 +84,9 @@ def finish(
         network = load_network(working)
         agreement = compare(before, network, windows[:AGREEMENT_WINDOWS])
         before = network
-        tuning = [one for one in held if is_tuned(recipe, one.group)]
+        tuning = [(network, one) for one in held if is_tuned(recipe, one.group)]
         if tuning:
-            decode = tune(network, tuning, progress.say)
+            decode = tune(tuning, progress.say)
         tuned = draft_card.model_copy(update={"decode": decode})
         measured = _measure(network.with_card(tuned), held, progress)
         scores |= {f"{tuned.name}: {group.challenge} on {group.name}": score for group, score in measured}
@@ -90,7 +101,13 @@ def finish(
 
 def is_tuned(recipe: Recipe, group: Group) -> bool:
     """Whether there are thresholds to choose, and on this set."""
-    return group.tune and recipe.validation.tune and recipe.task == "planes" and recipe.card.decode_rule == "growth"
+    return (
+        not recipe.validation.folds
+        and group.tune
+        and recipe.validation.tune
+        and recipe.task == "planes"
+        and recipe.card.decode_rule == "growth"
+    )
 
 
 def draw_windows(recipe: Recipe, crops: Crops, count: int) -> list[NDArray[np.float32]]:

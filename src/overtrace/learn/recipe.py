@@ -186,6 +186,9 @@ class Validation(Frozen):
     """The images that are looked at on the way, of each set; all of them at the end."""
     tune: bool = True
     """Whether the thresholds are chosen on it at the end."""
+    folds: Annotated[int, Field(ge=0)] = 0
+    """Parts of a cross-validation over what is learned, on which thresholds are chosen instead; each part costs as much
+    as the run itself. 0: none."""
 
 
 def _read_scaling(told: object) -> object:

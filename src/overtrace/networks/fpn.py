@@ -1,6 +1,6 @@
 """Planes from an encoder that may know ImageNet: for few images and much to tell.
 
-A feature pyramid goes down to stride 2; a pixel shuffle gives full size back.
+A feature pyramid goes down to stride 2; its planes are smoothly brought to full size, so that each peak stays one.
 
 Source:
     Lin et al., Feature pyramid networks for object detection, CVPR 2017, doi:10.1109/CVPR.2017.106
@@ -26,11 +26,11 @@ class Fpn(nn.Module):
         super().__init__()
         self.encoder = EfficientNetLite0(bands)
         self.pyramid = Pyramid(self.encoder.widths, WIDTHS)
-        self.head = nn.Sequential(nn.Conv2d(WIDTHS[0], 4 * planes, 1), nn.PixelShuffle(2))
+        self.head = nn.Conv2d(WIDTHS[0], planes, 1)
         self.pyramid.apply(initialise)
         self.head.apply(initialise)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of the planes, full size."""
-        logits: torch.Tensor = self.head(self.pyramid(self.encoder(image)))
-        return logits
+        half = self.head(self.pyramid(self.encoder(image)))
+        return nn.functional.interpolate(half, scale_factor=2.0, mode="bilinear", align_corners=False)
