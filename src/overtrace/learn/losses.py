@@ -5,13 +5,16 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
+from overtrace.learn.recipe import PlaneWeights
 from overtrace.learn.together import everywhere
 
-TOUCH_WEIGHT = 3.0
-PEAK_WEIGHT = 4.0
+NEARLY = 0.02
+"""Added to the error, so that what is right weighs something too."""
 
 
-def planes_loss(logits: torch.Tensor, names: Sequence[str], planes: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def planes_loss(
+    logits: torch.Tensor, names: Sequence[str], planes: torch.Tensor, known: torch.Tensor, weights: PlaneWeights
+) -> torch.Tensor:
     """Cross-entropy of each plane, plus Dice of interior and touch; nothing where the truth is not known.
 
     The distance plane is learned by cross-entropy too, against its soft target and less the least that this can be,
@@ -21,6 +24,7 @@ def planes_loss(logits: torch.Tensor, names: Sequence[str], planes: torch.Tensor
         logits: (N, P, H, W), one plane for each of ``names``.
         planes: (N, 3, H, W) the truth of interior, touch and distance, from 0 to 1.
         known: (N, 3, H, W) 1 or 0, of each.
+        weights: of each.
     Returns:
         A scalar: of the batches of all processes together.
     """
@@ -29,17 +33,20 @@ def planes_loss(logits: torch.Tensor, names: Sequence[str], planes: torch.Tensor
     inside_known, touch_known, depth_known = known.unbind(1)
     interior = said["interior"]
     inside = _mean(binary_cross_entropy_with_logits(interior, is_inside, reduction="none"), inside_known)
-    loss = inside + 0.5 * _dice(interior, is_inside, inside_known)
+    loss = weights.interior * (inside + 0.5 * _dice(interior, is_inside, inside_known))
     if "touch" in said:
         touch = said["touch"]
         # Touching borders are thin: a wrong pixel of them weighs more.
-        rarity = 1 + TOUCH_WEIGHT * is_touching
+        rarity = 1 + weights.border * is_touching
         wrong = binary_cross_entropy_with_logits(touch, is_touching, reduction="none")
-        loss = loss + _mean(wrong, touch_known * rarity) + 0.5 * _dice(touch, is_touching, touch_known)
+        missed = _mean(wrong, touch_known * rarity)
+        loss = loss + weights.touch * (missed + 0.5 * _dice(touch, is_touching, touch_known))
     if "distance" in said:
         distance = said["distance"]
         surplus = softplus(distance) - depth * distance - _entropy(depth)
-        loss = loss + 2 * _mean(surplus, depth_known * (1 + PEAK_WEIGHT * depth))
+        error = (torch.sigmoid(distance.detach()) - depth).abs() + NEARLY
+        missed = _mean(surplus * error**weights.focus, depth_known * (1 + weights.peak * depth))
+        loss = loss + weights.distance * missed
     return loss
 
 

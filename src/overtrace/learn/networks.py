@@ -136,7 +136,8 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
     image = batch["image"].to(memory_format=torch.channels_last)
     if recipe.task == "planes":
         assert isinstance(recipe.network, MiniNetwork | FpnNetwork | TernausNetwork)
-        return {"planes": planes_loss(network(image), recipe.network.planes, batch["planes"], batch["known"])}
+        said, names = network(image), recipe.network.planes
+        return {"planes": planes_loss(said, names, batch["planes"], batch["known"], recipe.planes)}
     if recipe.task == "classes":
         assert isinstance(recipe.network, SceneNetwork)
         weights = image.new_tensor(recipe.network.class_weights) if recipe.network.class_weights else None

@@ -100,6 +100,20 @@ TASKS: dict[str, Task] = {
 }
 
 
+class PlaneWeights(Frozen):
+    """What each plane adds to the loss."""
+
+    interior: float = Field(default=1.0, ge=0)
+    touch: float = Field(default=1.0, ge=0)
+    distance: float = Field(default=2.0, ge=0)
+    border: float = Field(default=3.0, ge=0)
+    """How much more a pixel of a touching border weighs, in its plane."""
+    peak: float = Field(default=4.0, ge=0)
+    """How much more a pixel of distance 1 weighs than one of 0, in its plane."""
+    focus: float = Field(default=0.0, ge=0)
+    """Power of the error by which a pixel of the distance plane weighs: above 0, what is nearly right weighs little."""
+
+
 class Fit(Frozen):
     """How it is trained."""
 
@@ -232,6 +246,7 @@ class Recipe(Frozen):
     network: NetworkChoice
     fit: Fit
     augment: Augment = Augment()
+    planes: PlaneWeights = PlaneWeights()
     data: tuple[Source, ...] = Field(min_length=1)
     check: tuple[Check, ...] = ()
     validation: Validation = Validation()
