@@ -107,6 +107,11 @@ def test_a_stop_ends_on_the_way_of_the_schedule(trained, tmp_path):
     assert read_checkpoint(tmp_path)["step"] == 2
 
 
+@pytest.mark.parametrize("changes", [{"card__licence": "CC BY 4.0"}, {"validation__folds": 2}, {"name": "other"}])
+def test_a_recipe_may_say_more_of_what_was_trained(trained, changes):
+    assert kept_step(trained[2], make_recipe(fit__steps=9, fit__keep_every=3, **changes)) == 9
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(trained):
     with pytest.raises(BadOption, match=r"checkpoint\.pt was kept by another recipe: go on with that one, or choose"):
         train(make_recipe(fit__steps=9, fit__keep_every=3, seed=2), trained[2])

@@ -6,6 +6,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from overtrace.errors import BadOption  # noqa: E402
 from overtrace.learn.run import Machine, run  # noqa: E402
 from overtrace.models.card import read_card  # noqa: E402
 from tests.support.images import noise, write_image  # noqa: E402
@@ -101,6 +102,61 @@ def test_trace_and_answer_run_the_file(trained):
     done = run_command("answer", "itc", "--model", model, *images, "--out", "a.json", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert (folder / "a.json").exists()
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory):
+    """A cross-validation of two parts, the second of which is trained by itself first."""
+    folder = tmp_path_factory.mktemp("folds")
+    facts = {"data": [{"reader": "labelme", "folder": "squares"}], "fit__steps": 4}
+    write_squares(folder / "squares", 4)
+    recipe = write_recipe(folder / "r.toml", **facts, validation={"every": 4, "folds": 2})
+    machine = Machine("cpu", threads=1)
+    alone = run(recipe, folder, folder / "out", machine, resume=False, progress=Notes(), fold=2)
+    before = (folder / "out" / "fold-2" / "checkpoint.pt").stat().st_mtime_ns
+    notes = Notes()
+    whole = run(recipe, folder, folder / "out", machine, resume=False, progress=notes)
+    assert (folder / "out" / "fold-2" / "checkpoint.pt").stat().st_mtime_ns == before
+    return folder, alone, whole, notes.said
+
+
+def test_each_image_is_answered_by_a_network_that_did_not_learn_it(folded):
+    folder, alone, whole, said = folded
+    names = [{path.name for path in (folder / "out" / f"fold-{k}" / "held-out").rglob("*.tif")} for k in (1, 2)]
+    assert (len(names[0]), len(names[1]), len(names[0] | names[1])) == (2, 2, 4)
+    assert list(alone["scores"]) == ["itc on squares-0"]
+    assert alone["files"] == []
+    assert len(whole["files"]) == 2
+    assert [line for line in said if line.startswith("part")] == ["part 1 of 2", "part 2 of 2"]
+    rows = [list(csv.reader((folder / "out" / place / "losses.csv").open())) for place in ("", "fold-1", "fold-2")]
+    assert len({str(row) for row in rows}) == 3
+    assert [len(row) for row in rows] == [5, 5, 5]
+
+
+def test_thresholds_of_parts_are_those_of_both_files(folded):
+    folder, *_ = folded
+    cards = [read_card(folder / "out" / f"{name}.onnx") for name in ("tiny-fp32", "tiny")]
+    assert cards[0].decode == cards[1].decode
+    for card in cards:
+        assert [score.name for score in card.scores if "valid" in score.name] == ["cross-validated itc"] * 2
+
+
+@pytest.mark.parametrize(("fold", "said"), [(3, "--fold 3: wanted 1 to 2"), (0, "--fold 0: wanted 1 to 2")])
+def test_parts_that_are_not_there(folded, fold, said):
+    folder, *_ = folded
+    with pytest.raises(BadOption, match=said):
+        run(folder / "r.toml", folder, folder / "new", Machine(), resume=False, progress=Notes(), fold=fold)
+    assert not (folder / "new").exists()
+
+
+def test_a_part_that_broke_off_is_gone_on_with_when_told(folded):
+    folder, *_ = folded
+    place = folder / "again" / "fold-1"
+    place.mkdir(parents=True)
+    held = torch.load(folder / "out" / "fold-1" / "checkpoint.pt", weights_only=True)
+    torch.save({**held, "step": 3}, place / "checkpoint.pt")
+    with pytest.raises(BadOption, match="fold-1 holds a run that broke off: go on with it with --resume"):
+        run(folder / "r.toml", folder, folder / "again", Machine("cpu"), resume=False, progress=Notes())
 
 
 def test_a_detector_from_data_to_file(tmp_path):

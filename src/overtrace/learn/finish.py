@@ -1,6 +1,6 @@
 """From trained weights to model files: export, quantise, choose thresholds, measure, write the cards."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from overtrace.learn.sources import Group, Materials, open_materials
 from overtrace.learn.tune import tune
 from overtrace.learn.validate import Held, hold, validate
 from overtrace.learn.wrap import wrap
-from overtrace.models.card import Score, write_card
+from overtrace.models.card import DecodeParameters, Score, write_card
 from overtrace.models.runtime import Network, load_network
 
 CALIBRATION_WINDOWS = 96
@@ -74,8 +74,10 @@ def finish(
         quantise_file(bare, [window[None] for window in windows], bare_int8)
         made.append((draft(recipe, materials.classes, materials.bands, "int8", recipe_path), bare_int8, int8))
     before, decode = wrap(average, card), card.decode
+    apart: list[Score] = []
     if folds:
         decode = tune([(fold.network, held) for fold in folds for held in fold.held], progress.say)
+        apart = [row for fold in folds for row in _measure_fold(fold, decode, recipe_path, progress)]
     scores: dict[str, float] = {}
     for draft_card, source, path in made:
         # The file is not there before its card is complete.
@@ -91,7 +93,7 @@ def finish(
         measured = _measure(network.with_card(tuned), held, progress)
         scores |= {f"{tuned.name}: {group.challenge} on {group.name}": score for group, score in measured}
         figures = _score_rows(recipe, recipe_path, measured, agreement, "torch" if path == fp32 else "fp32", crops)
-        write_card(source, tuned.model_copy(update={"scores": figures}), path)
+        write_card(source, tuned.model_copy(update={"scores": (*figures, *apart)}), path)
         working.unlink()
     for _, source, _ in made:
         source.unlink()
@@ -127,6 +129,14 @@ def _measure(network: Network, held: Sequence[Held], progress: Progress) -> list
     return measured
 
 
+def _measure_fold(fold: Fold, decode: DecodeParameters, recipe_path: Path, progress: Progress) -> Iterator[Score]:
+    """What the network of a part scores on what it did not learn."""
+    network = fold.network.with_card(fold.network.card.model_copy(update={"decode": decode}))
+    for group, score in _measure(network, fold.held, progress):
+        data = f"{group.name}: {len(group.data)} images, by a network that learned the others, thresholds chosen on all"
+        yield note_score(f"cross-validated {group.challenge}", score, data, recipe_path.as_posix())
+
+
 def _score_rows(
     recipe: Recipe,
     recipe_path: Path,
@@ -146,4 +156,6 @@ def _score_rows(
 
 def _describe(recipe: Recipe, group: Group) -> str:
     chosen = ", thresholds chosen on them" if is_tuned(recipe, group) else ""
+    if recipe.validation.folds:
+        chosen = ", thresholds chosen by cross-validation over what was learned"
     return f"{group.name}: {len(group.data)} images{chosen}"

@@ -1,6 +1,7 @@
 """The training loop, from top to bottom."""
 
 import copy
+import json
 import math
 import os
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from overtrace.learn.recipe import Fit, Recipe
 from overtrace.learn.together import everywhere, join_statistics
 
 CHECKPOINT = "checkpoint.pt"
+TRAINING = ("seed", "network", "fit", "augment", "planes", "data")
+"""The parts of a recipe that weights depend on."""
 
 
 class Watcher(Protocol):
@@ -184,9 +187,14 @@ def _read_kept(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     if not path.exists():
         return None
     held = read_checkpoint(path)
-    if held.get("recipe") != recipe.model_dump_json():
+    if tell_training(held.get("recipe", "{}")) != tell_training(recipe.model_dump_json()):
         raise BadOption(f"{path} was kept by another recipe: go on with that one, or choose another --out")
     return held
+
+
+def tell_training(recipe: str) -> dict[str, object]:
+    """What of a recipe, as JSON, the weights depend on: neither what is measured nor what the card says."""
+    return {name: value for name, value in json.loads(recipe).items() if name in TRAINING}
 
 
 def _go_on(path: Path, recipe: Recipe, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> int:
