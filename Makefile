@@ -28,7 +28,7 @@ check: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/make_commands.py
-	$(BIN)/python docs/make_models.py
+	$(BIN)/python -m docs.make_models
 
 # Debian's python3 has no ensurepip: there the system's pip puts pip into the environment.
 $(VENV)/venv.stamp:
