@@ -88,6 +88,7 @@ def test_a_package_that_fails(package, site):
 def test_streets_come_apart(package, site, name):
     with pytest.raises(BadModel, match=f"^{name} is for non-commercial use .*pip install overtrace-streets"):
         find_model(name)
+    assert has_model(name)
 
 
 def test_streets_whose_files_are_gone(package, site):

@@ -53,7 +53,7 @@ def brought() -> Brought:
 
 def has_model(name: str) -> bool:
     """Whether a model is called so, rather than an image; other packages are asked only about what is no file."""
-    return name in shipped() or (not os.path.exists(name) and name in brought().models)
+    return name in shipped() or (not os.path.exists(name) and (name in STREETS or name in brought().models))
 
 
 def find_model(name: str | Path) -> Path:
