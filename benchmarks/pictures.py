@@ -1,6 +1,6 @@
 """Draws what a model finds best and worst in the tiles that its recipe holds back, beside the truth.
 
-    python -m benchmarks.pictures MODEL --data DIR [--recipe FILE] [--only SET] [--each 1] [--out docs/pictures]
+    python -m benchmarks.pictures MODEL --data DIR [--recipe FILE] [--only SET] [--credit TEXT] [--each 1] [--out DIR]
 
 DIR is the folder of data that the recipe was trained on; the recipe is the one that the card names, unless told
 otherwise. Every tile is answered and scored by itself, by the rule that the recipe validates with (F1 of ``trees``, and
@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,7 +47,7 @@ CREDITS = {
     "neon": "imagery of the NSF's National Ecological Observatory Network; DeepForest, Weinstein et al., MIT",
     "urban_california": "NAIP imagery of USDA; urban-tree-detection-data, Ventura et al. 2024, CC BY 4.0",
 }
-"""Of the sets whose licence allows to show tiles, by reader."""
+"""Licence and whom to credit, by reader, of sets whose tiles may be shown; other readers read anybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +67,35 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder that the recipe's data is in")
     parser.add_argument("--recipe", type=Path, help="by default the one that the card names")
     parser.add_argument("--only", default="", help="sets to validate on whose names begin so")
+    parser.add_argument("--credit", default="", help="licence and whom to credit, for sets that are not known here")
     parser.add_argument("--each", type=int, default=1, help="how many of the best and of the worst")
     parser.add_argument("--out", type=Path, default=PICTURES)
     told = parser.parse_args()
     path = list_models().get(told.model) or find_model(told.model)
-    recipe = read_recipe(told.recipe or ROOT / read_card(path).recipe.split()[0])
+    recipe_path = told.recipe or ROOT / read_card(path).recipe.split()[0]
+    if sha256(recipe_path.read_bytes()).hexdigest() not in read_card(path).recipe:
+        print(f"note: {told.model} was made by another version of {recipe_path}: does it hold back the same tiles?")
+    recipe = read_recipe(recipe_path)
     network = load_network(path)
     pictures = []
     with TemporaryDirectory() as folder:
         for reader, group in open_groups(recipe, told.data, Path(folder)):
-            if group.name.startswith(told.only):
+            credit = told.credit or CREDITS.get(reader)
+            if credit is None:
+                print(f"note: {group.name} is left out, as its licence is not known here: give --credit")
+            elif group.name.startswith(told.only):
                 tiles = list(answer_tiles(network, replace(group, data=cut(group.data)), Path(folder)))
-                pictures += draw_extremes(told.model, group, tiles, CREDITS[reader], told.each, told.out)
+                pictures += draw_extremes(told.model, group, tiles, credit, told.each, told.out)
     note_captions(told.model, pictures, told.out)
     for picture in pictures:
         print(f"{told.out / picture['file']}: {picture['caption']}")
 
 
 def open_groups(recipe: Recipe, data: Path, cache: Path) -> list[tuple[str, Group]]:
-    """The sets that a recipe holds back, each with its reader; only those that may be shown."""
+    """The sets that a recipe holds back, each with its reader."""
     openings = [*(source for source in recipe.data if source.hold_out), *recipe.check]
     groups = open_materials(recipe, data, cache).groups
-    named = [(opening.reader, group) for opening, group in zip(openings, groups, strict=True)]
-    return [(reader, group) for reader, group in named if reader in CREDITS]
+    return [(opening.reader, group) for opening, group in zip(openings, groups, strict=True)]
 
 
 def cut(data: DataSet) -> DataSet:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ def test_commands_page_is_what_the_commands_say():
 def test_models_page_is_what_the_cards_say():
     page = make_models.PAGE.read_text()
     assert page == make_models.update_page(page), "run make docs"
+
+
+def test_pictures_of_models_are_there_and_small():
+    captions = json.loads(make_models.PICTURES.read_text()) if make_models.PICTURES.exists() else {}
+    shown = {picture["file"] for pictures in captions.values() for picture in pictures}
+    files = list(make_models.PICTURES.parent.glob("*.jpg"))
+    assert {path.name for path in files} == shown
+    assert [path.name for path in files if path.stat().st_size > 150_000] == []
 
 
 def test_speeds_of_another_network_are_not_told(tmp_path):
