@@ -2,19 +2,20 @@ import json
 
 import rasterio
 
-from benchmarks.record import list_models, note_occasion, note_speeds, read_speeds
+from benchmarks.record import Occasion, list_models, note_speeds, read_speeds
 from benchmarks.scene import draw_houses, write_image
 from benchmarks.shipped import HEAD, measure_file, show_row
 from overtrace.models.metadata import digest_network
 from overtrace.models.shipped import shipped
 from tests.support.identity_model import write_identity_model
 
+OCCASION = Occasion("a machine", "today", "abc", "0")
 SPEEDS = ("openvino", "onnxruntime", "whole")
 
 
 def test_a_file_is_measured_alone_and_in_a_trace(tmp_path):
     path = write_identity_model(tmp_path / "a.onnx", window=128, margin=16)
-    found = measure_file(path, 300, note_occasion())
+    found = measure_file(path, 300, OCCASION)
     assert found["of"].startswith("300 x 300 px of crowns at 0.25 m, ")
     assert min(found[name] for name in SPEEDS) > 0
     assert (found["network"], found["bytes"]) == (digest_network(path), path.stat().st_size)
@@ -25,13 +26,13 @@ def test_buildings_are_measured_on_roofs(tmp_path):
     path = write_identity_model(
         tmp_path / "a.onnx", window=128, margin=16, classes=("building",), pixel_size_m=(0.3, 0.6)
     )
-    assert "roofs at 0.3 m" in measure_file(path, 300, note_occasion())["of"]
+    assert "roofs at 0.3 m" in measure_file(path, 300, OCCASION)["of"]
 
 
 def test_classes_are_measured_on_photos(tmp_path):
     facts = {"task": "classes", "classes": ("sky", "building", "pole"), "planes": (), "pixel_size_m": None}
     path = write_identity_model(tmp_path / "a.onnx", window=480, margin=0, **facts)
-    found = measure_file(path, 600, note_occasion())
+    found = measure_file(path, 600, OCCASION)
     assert found["of"] == "2 photos of 480 x 360 px"
     assert min(found[name] for name in SPEEDS) > 0
 
