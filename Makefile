@@ -1,10 +1,11 @@
 # make demo    trace two aerial images, on a fresh machine with Python >= 3.11, pip and make
 # make test    run the tests
 # make check   format, lint, types, layers
-# make docs    write docs/commands.md from the commands themselves
+# make docs    write docs/commands.md and the table of docs/models.md from the commands and models themselves
 
 PYTHON ?= python3
 VENV := .venv
+STREETS := packages/overtrace-streets
 BIN := $(VENV)/bin
 
 # Training is tested in a process of its own: beside a browser and all else it once ended in a segmentation fault.
@@ -27,6 +28,7 @@ check: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/make_commands.py
+	$(BIN)/python -m docs.make_models
 
 # Debian's python3 has no ensurepip: there the system's pip puts pip into the environment.
 $(VENV)/venv.stamp:
@@ -36,12 +38,12 @@ $(VENV)/venv.stamp:
 		{ $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install pip; }
 	touch $@
 
-$(VENV)/core.stamp: $(VENV)/venv.stamp pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+$(VENV)/core.stamp: $(VENV)/venv.stamp pyproject.toml $(STREETS)/pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --editable $(STREETS)
 	touch $@
 
-$(VENV)/dev.stamp: $(VENV)/venv.stamp pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+$(VENV)/dev.stamp: $(VENV)/venv.stamp pyproject.toml $(STREETS)/pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable $(STREETS)
 	touch $(VENV)/core.stamp $@
 
 clean:

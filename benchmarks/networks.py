@@ -1,10 +1,14 @@
 """How fast each network answers and learns: milliseconds a megapixel by runtime and precision, training steps a second.
 
     python -m benchmarks.networks [--only NAME] [--record]
+    python -m benchmarks.networks --shipped [--only NAME] [--size 8192] [--record]
 
 Weights are random: this is about speed. One thread answers, as one worker of ``trace`` does, on one window at a time;
 all cores learn. int8 files are calibrated on noise. Detectors are not quantised, and what they find in noise, which
 their time depends on, is stated.
+
+With ``--shipped`` the model files of the project are measured instead: see ``benchmarks.shipped``. Recorded, they also
+go to shipped.json, from which docs/models.md is made.
 """
 
 import argparse
@@ -19,7 +23,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.record import describe_machine, publish
+from benchmarks.record import describe_machine, list_models, note_occasion, note_speeds, publish
+from benchmarks.shipped import HEAD, measure_file, show_row
 from overtrace.learn.export import export_network, quantise_file
 from overtrace.learn.networks import compute_losses
 from overtrace.learn.recipe import Recipe
@@ -67,8 +72,13 @@ def main() -> None:
     """Measure all networks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="those whose names begin so")
+    parser.add_argument("--shipped", action="store_true", help="the model files of the project")
+    parser.add_argument("--size", type=int, default=8192, help="pixels along a side of what is traced, with --shipped")
     parser.add_argument("--record", action="store_true", help="append to RESULTS.md")
     arguments = parser.parse_args()
+    if arguments.shipped:
+        measure_shipped(arguments.only, arguments.size, record=arguments.record)
+        return
     machine = describe_machine()
     columns = ["torch", *(f"{runtime} {precision}" for runtime in RUNTIMES for precision in ("fp32", "int8"))]
     lines = [
@@ -82,6 +92,19 @@ def main() -> None:
             lines.append(measure(case, columns))
             print(lines[-1], flush=True)
     publish("Networks", machine, lines, record=arguments.record)
+
+
+def measure_shipped(only: str, size: int, *, record: bool) -> None:
+    """Measure the model files of the project."""
+    occasion = note_occasion()
+    speeds = {}
+    for name, path in list_models().items():
+        if name.startswith(only):
+            speeds[name] = measure_file(path, size, occasion)
+            print(show_row(name, speeds[name]), flush=True)
+    publish("Shipped models", str(occasion), [*HEAD, *map(show_row, speeds, speeds.values())], record=record)
+    if record:
+        note_speeds(speeds)
 
 
 def measure(case: Case, columns: list[str]) -> str:

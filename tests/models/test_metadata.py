@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overtrace.errors import BadModel
-from overtrace.models.metadata import read_metadata, write_metadata
-from tests.support.networks import write_conv_network
+from overtrace.models.metadata import digest_network, read_metadata, write_metadata
+from tests.support.networks import write_conv_model, write_conv_network
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +71,11 @@ def test_missing_and_text(tmp_path):
 def test_the_onnx_package_is_not_needed():
     code = "import sys; sys.modules['onnx'] = None; import overtrace.models.card, overtrace.models.runtime"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_digest_of_a_network_does_not_know_its_card(tmp_path):
+    path = write_conv_model(tmp_path / "a.onnx")
+    other = write_conv_model(tmp_path / "b.onnx", summary="Told in other words.")
+    assert path.read_bytes() != other.read_bytes()
+    assert digest_network(path) == digest_network(other)
+    assert digest_network(path) != digest_network(write_conv_network(tmp_path / "c.onnx", planes=1))

@@ -22,11 +22,11 @@ def info(
 ) -> None:
     """Tell what an image or a model file is."""
     from overtrace.models.card import read_card
-    from overtrace.models.shipped import find_model, shipped
+    from overtrace.models.shipped import find_model, has_model
     from overtrace.raster.roles import parse_bands
     from overtrace.raster.source import open_raster
 
-    if path.lower().endswith(".onnx") or path in dict(shipped()):
+    if path.lower().endswith(".onnx") or has_model(path):
         file = find_model(path)
         card = read_card(file)
         facts = _describe_model(file, card)

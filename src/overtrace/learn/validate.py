@@ -77,15 +77,27 @@ def draw_sheet(network: Network, held: Held, path: Path) -> Picture:
     return save_sheet([_draw(network, held, i) for i in range(min(PICTURES, len(held.group.data)))], path)
 
 
-def _draw(network: Network, held: Held, number: int) -> Picture:
-    labelled = held.group.data.read(number)
+def answer_image(network: Network, held: Held, number: int) -> NDArray[np.int32] | NDArray[np.uint8]:
+    """(H, W) what a network says of an image of a set: labels of objects, where they overlap the surer one; or classes.
+
+    Args:
+        number: of the image, from 0.
+    """
     files = held.files
     image = sorted(files.images.iterdir())[number]
     view = view_image(open_raster(image, bands=files.bands, pixel_size_m=files.pixel_size_m), network.card)
+    if held.group.data.truth == "classes":
+        return predict_classes(view, network)
+    return _to_labels(find_objects(view, network))
+
+
+def _draw(network: Network, held: Held, number: int) -> Picture:
+    labelled = held.group.data.read(number)
+    found = answer_image(network, held, number)
     picture = to_picture(labelled.image)
     if not isinstance(labelled, Objects):
-        return show_classes(picture, labelled.classes, predict_classes(view, network))
-    return show_objects(picture, labelled.labels, _to_labels(find_objects(view, network)))
+        return show_classes(picture, labelled.classes, found.astype(np.uint8))
+    return show_objects(picture, labelled.labels, found.astype(np.int32))
 
 
 def _to_labels(found: Found) -> NDArray[np.int32]:
