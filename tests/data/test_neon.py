@@ -37,11 +37,16 @@ def test_a_part_is_the_same_cut_from_the_whole(tmp_path):
     write_voc(tmp_path, SMALL, (60, 80), boxes)
     np.testing.assert_array_equal(read_boxes(tmp_path / f"{SMALL}.xml"), boxes)
     whole = read_part(tmp_path, Part(SMALL, (0, 60), (0, 80)))
-    part = read_part(tmp_path, Part(SMALL, (12, 50), (10, 70)))
+    part = read_part(tmp_path, Part(SMALL, (12, 50), (10, 49)))
     for plane in ("image", "labels", "peaks", "ignore"):
-        np.testing.assert_array_equal(getattr(part, plane), getattr(whole, plane)[12:50, 10:70])
-    np.testing.assert_array_equal(part.boxes, whole.boxes - [10, 12, 10, 12])
-    np.testing.assert_array_equal(part.centres, whole.centres - [10, 12])
+        np.testing.assert_array_equal(getattr(part, plane), getattr(whole, plane)[12:50, 10:49])
+    # The first box is cut on two sides, the third lies beyond the edge.
+    np.testing.assert_array_equal(part.boxes, [(0, 0, 15, 18), (10, 8, 35, 32)])
+    np.testing.assert_array_equal(part.centres, [(7, 8.5), (22, 19.5)])
+    assert part.kinds.shape == (2,)
+    rest = read_part(tmp_path, Part(SMALL, (8, 18), (46, 60)))
+    np.testing.assert_array_equal(rest.labels, np.minimum(whole.labels[8:18, 46:60], 1))
+    np.testing.assert_array_equal(rest.boxes, [(4, 2, 14, 10)])
     assert part.pixel_size_m == 0.1
 
 

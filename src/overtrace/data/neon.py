@@ -78,23 +78,29 @@ def open_neon(folder: Path, *, parts: Literal["learned", "tuned", "measured"]) -
 
 
 def read_part(folder: Path, part: Part) -> Objects:
-    """Crowns drawn as ellipses in their boxes; of overlapping ones a pixel goes to the one it is deeper in."""
+    """Crowns drawn as ellipses in their boxes; of overlapping ones a pixel goes to the one it is deeper in.
+
+    Boxes are cut at the edges of the part, and crowns left out that do not show in it.
+    """
     whole = read_rgb(folder / f"{part.tile}.jpg")
     boxes = read_boxes(folder / f"{part.tile}.xml")
     labels = ellipses(boxes, whole.shape[:2])
     centres = (boxes[:, :2] + boxes[:, 2:] - 1) / 2
     where = np.s_[slice(*part.rows), slice(*part.cols)]
-    offset = np.array([part.cols[0], part.rows[0]], np.float64)
+    shown, place = np.unique(labels[where], return_inverse=True)
+    height, width = place.shape
+    offset = [part.cols[0], part.rows[0]]
+    kept = np.clip(boxes[shown[shown > 0] - 1] - np.tile(offset, 2), 0, [width, height, width, height])
     return Objects(
         name=part.name,
         pixel_size_m=PIXEL_SIZE_M,
         image=whole[where].copy(),
-        labels=labels[where].copy(),
-        centres=centres - offset,
-        boxes=boxes - np.tile(offset, 2),
+        labels=(place + (shown[0] > 0)).astype(np.int32),
+        centres=(kept[:, :2] + kept[:, 2:] - 1) / 2,
+        boxes=kept,
         peaks=peakedness(labels, centres)[where].copy(),
-        ignore=np.zeros(labels[where].shape, bool),
-        kinds=np.zeros(len(boxes), np.int64),
+        ignore=np.zeros((height, width), bool),
+        kinds=np.zeros(len(kept), np.int64),
     )
 
 
