@@ -151,7 +151,10 @@ def test_formats(tmp_path, network):
         "AOI_2_Vegas_img2,-1,POLYGON EMPTY,1",
     ]
     # The centroid of a hole in the middle lies in the hole, so the point goes to the nearest pixel.
-    assert written["trees"].splitlines() == ["image,x,y,score", "AOI_2_Vegas_img1.tif,11.0,5.0,1.0"]
+    assert written["trees"].splitlines() == [
+        "image,x,y,xmin,ymin,xmax,ymax,score",
+        "AOI_2_Vegas_img1.tif,11.0,5.0,2,4,22,14,1.0",
+    ]
 
 
 def test_a_tree_stands_where_its_peak_is(tmp_path, network):
@@ -164,7 +167,7 @@ def test_a_tree_stands_where_its_peak_is(tmp_path, network):
     decode = DecodeParameters(peak_px=2, min_seed_px=1)
     card = network.card.model_copy(update={"decode": decode, "pixel_size_m": (0.6, 0.6)})
     run(held, network.with_card(card), tmp_path / "a.csv", min_score=0.7)
-    assert (tmp_path / "a.csv").read_text().splitlines()[1].rpartition(",")[0] == "a.tif,36.5,12.5"
+    assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith("a.tif,36.5,12.5,")
 
 
 @pytest.mark.parametrize("challenge", ["itc", "trees"])
@@ -255,7 +258,8 @@ def test_detections(tmp_path, challenge):
     assert score == pytest.approx(1 if challenge == "itc" else 2 / 3)
     if challenge == "trees":
         assert out.read_text().splitlines()[1:] == [
-            f"AOI_2_Vegas_img1.tif,{x},6.5,{s}" for x, s in ((6.5, 0.9), (10.5, 0.8))
+            "AOI_2_Vegas_img1.tif,6.5,6.5,2,2,12,12,0.9",
+            "AOI_2_Vegas_img1.tif,10.5,6.5,6,2,16,12,0.8",
         ]
     assert run(held, detector(masks), out, min_score=0.85).objects == 1
     assert run(held, detector(masks * 0), out).objects == 0

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from overtrace.challenges.challenge import Question
+from overtrace.challenges.inspection import Claim
 from overtrace.challenges.protocols import score_files
 from overtrace.challenges.tree_files import BOX, POINT, read_trees
-from overtrace.challenges.trees import score_trees
+from overtrace.challenges.trees import check, judge, score_trees
 from overtrace.errors import BadAnswer
 from tests.support.coco_sets import ask_pycocotools
 
@@ -118,3 +119,16 @@ def test_without_scores_there_is_no_ap(tmp_path):
     answer = write(tmp_path / "answer", {"a.csv": "xmin,ymin,xmax,ymax,score\n0,0,9,9,sure\n"})
     with pytest.raises(BadAnswer, match=r"a.csv line 2: found the score 'sure': wanted a number"):
         score_files("trees", Question(truth, answer))
+
+
+@pytest.mark.parametrize("columns", [POINT, BOX])
+def test_an_answer_of_both_is_scored_by_what_the_truth_is(tmp_path, columns):
+    rows = {POINT: "x,y\n30,40\n", BOX: "xmin,ymin,xmax,ymax\n0,0,10,10\n"}
+    truth = write(tmp_path / "truth", {"a.csv": rows[columns]})
+    # The point is right and the box is right, but not of the same tree.
+    answer = write(tmp_path / "answer", {"a.csv": "x,y,xmin,ymin,xmax,ymax,score\n30,40,0,0,10,10,0.9\n"})
+    verdict = judge(Question(truth, answer))
+    assert verdict.score == 1
+    assert verdict.parts["rule"].startswith("points" if columns == POINT else "boxes")
+    assert check(Claim(answer, truth)).faults == []
+    assert read_trees(answer).columns == BOX

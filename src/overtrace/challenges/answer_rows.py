@@ -13,6 +13,7 @@ from overtrace.challenges.footprint_files import COLUMNS, EMPTY, NO_BUILDING
 from overtrace.challenges.found import Found
 from overtrace.challenges.pictures import Picture
 from overtrace.challenges.shapes import draw_outline
+from overtrace.challenges.tree_files import BOX, POINT
 from overtrace.scoring.rle import compress, encode_parts
 
 SCORE_DECIMALS = 6
@@ -64,10 +65,12 @@ def _write_buildings(picture: Picture, found: Found) -> list[str]:
 def _write_trees(picture: Picture, found: Found) -> list[str]:
     # Readers take off an extension, and would take a part of a name that has a point.
     name = Path(picture.raster.name).name
-    return [
-        write_row(name, round(x, POINT_DECIMALS), round(y, POINT_DECIMALS), round(score, SCORE_DECIMALS))
-        for (x, y), score in zip(found.points.tolist(), found.scores.tolist(), strict=True)
-    ]
+    rows = []
+    for (x, y), (mask, row, col), score in zip(found.points.tolist(), found.parts, found.scores.tolist(), strict=True):
+        point = round(x, POINT_DECIMALS), round(y, POINT_DECIMALS)
+        box = col, row, col + mask.shape[1], row + mask.shape[0]
+        rows.append(write_row(name, *point, *box, round(score, SCORE_DECIMALS)))
+    return rows
 
 
 def write_outline(outline: shapely.Polygon) -> str:
@@ -85,4 +88,4 @@ def write_row(*values: object) -> str:
 
 CROWNS = Form(".json", "[", ",", "\n]\n", _write_crowns)
 BUILDINGS = Form(".csv", write_row(*COLUMNS, "Confidence"), "", "\n", _write_buildings)
-TREES = Form(".csv", write_row("image", "x", "y", "score"), "", "\n", _write_trees)
+TREES = Form(".csv", write_row("image", *POINT, *BOX, "score"), "", "\n", _write_trees)

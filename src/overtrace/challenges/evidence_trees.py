@@ -67,7 +67,8 @@ def explain(question: Question, score: TreeScore, table: Sequence[Row]) -> Evide
         score: its outcome.
         table: the one row of the set.
     """
-    return tell(read_trees(question.truth), read_trees(question.answers), score, table, question.pixel_size_m)
+    truth = read_trees(question.truth)
+    return tell(truth, read_trees(question.answers, columns=truth.columns), score, table, question.pixel_size_m)
 
 
 def tell(truth: Trees, answer: Trees, score: TreeScore, table: Sequence[Row], pixel_size_m: float) -> Evidence:

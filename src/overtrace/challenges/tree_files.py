@@ -1,9 +1,9 @@
 """The files of trees, as points or as boxes.
 
-A file has a row for each tree: ``x,y`` of a point, or ``xmin,ymin,xmax,ymax`` of a box; columns are found by name, and
-others are left out. Either there is one file for each image, ``NAME.csv``, or one file for all with the column
-``image`` (or ``image_path``); boxes may also be Pascal VOC, ``NAME.xml``. An image of the list without a file has no
-tree.
+A file has a row for each tree: ``x,y`` of a point, or ``xmin,ymin,xmax,ymax`` of a box, or both; columns are found by
+name, and others are left out. Either there is one file for each image, ``NAME.csv``, or one file for all with the
+column ``image`` (or ``image_path``); boxes may also be Pascal VOC, ``NAME.xml``. An image of the list without a file
+has no tree.
 """
 
 import csv
@@ -23,6 +23,9 @@ from overtrace.formats.faults import MOST_FAULTS, Fault, gather, refuse, show
 POINT, BOX = ("x", "y"), ("xmin", "ymin", "xmax", "ymax")
 SCORE_COLUMNS = ("score", "confidence")
 IMAGE_COLUMNS = ("image", "image_path", "image_id", "filename")
+Columns = tuple[str, ...]
+Rows = dict[str, list[tuple[float, ...]]]
+"""By image: the numbers of the columns, and the score."""
 FARTHEST = 1e8
 """Pixels; beyond, areas are no longer told apart."""
 
@@ -42,39 +45,46 @@ class Trees:
     """Some tree has another score than 1."""
 
 
-def read_trees(path: Path, limits: Limits | None = None) -> Trees:
+def read_trees(path: Path, limits: Limits | None = None, columns: Columns = BOX) -> Trees:
     """The trees of a file, a folder or an archive.
+
+    Args:
+        columns: which are read where there are both.
 
     Raises:
         BadAnswer: that names the first fault, and says how many more there are.
     """
     faults: list[Fault] = []
-    trees = find_trees(path, faults, limits)
+    trees = find_trees(path, faults, limits, columns)
     if faults:
         raise refuse(faults)
     return trees
 
 
-def find_trees(path: Path, faults: list[Fault], limits: Limits | None = None) -> Trees:
+def find_trees(path: Path, faults: list[Fault], limits: Limits | None = None, columns: Columns = BOX) -> Trees:
     """The trees that can be read; what is wrong with the others goes to the faults.
 
-    Boxes, if there are both; without either, and without a fault, points.
+    Points, if there are neither points nor boxes, and no fault.
+
+    Args:
+        columns: which are read where there are both.
     """
-    images: dict[str, list[tuple[float, ...]]] = {}
-    kinds: set[tuple[str, ...]] = set()
+    wanted = (columns, *({POINT, BOX} - {columns}))
+    images: Rows = {}
+    kinds: set[Columns] = set()
     known = len(faults)
     for member in find_members(path, faults, limits):
         suffix = PurePosixPath(member.name).suffix.lower()
         read = {".csv": _read_table, ".xml": _read_voc}.get(suffix)
         if read is not None:
             with gather(faults, member.shown):
-                read(member, images, kinds, faults)
+                read(member, images, kinds, faults, wanted)
     if not kinds and len(faults) == known:
-        wanted = "wanted .csv files with x,y or xmin,ymin,xmax,ymax"
-        faults.append(Fault(str(path), "", "it holds no trees", wanted))
+        lack = "wanted .csv files with x,y or xmin,ymin,xmax,ymax"
+        faults.append(Fault(str(path), "", "it holds no trees", lack))
     if len(kinds) > 1:
         faults.append(Fault(str(path), "", "it holds points and boxes", "send the one or the other"))
-    columns = BOX if BOX in kinds else POINT
+    columns = columns if columns in kinds else BOX if BOX in kinds else POINT
     width = len(columns) + 1
     arrays = {
         name: np.array([row for row in rows if len(row) == width], np.float64).reshape(-1, width)
@@ -86,7 +96,7 @@ def find_trees(path: Path, faults: list[Fault], limits: Limits | None = None) ->
 
 
 def _read_table(
-    member: Member, images: dict[str, list[tuple[float, ...]]], kinds: set[tuple[str, ...]], faults: list[Fault]
+    member: Member, images: Rows, kinds: set[Columns], faults: list[Fault], wanted: Sequence[Columns]
 ) -> None:
     try:
         reader = csv.DictReader(io.StringIO(member.read().decode("utf-8-sig"), newline=""))
@@ -94,10 +104,10 @@ def _read_table(
     except (UnicodeDecodeError, csv.Error) as error:
         faults.append(Fault(member.shown, "", str(error), "wanted a CSV file"))
         return
-    columns = next((kind for kind in (BOX, POINT) if set(kind) <= set(header)), None)
+    columns = next((kind for kind in wanted if set(kind) <= set(header)), None)
     if columns is None:
-        wanted = "wanted the columns x,y or xmin,ymin,xmax,ymax"
-        faults.append(Fault(member.shown, "line 1", f"found {','.join(header)[:60]!r}", wanted))
+        lack = "wanted the columns x,y or xmin,ymin,xmax,ymax"
+        faults.append(Fault(member.shown, "line 1", f"found {','.join(header)[:60]!r}", lack))
         return
     reader.fieldnames = header
     kinds.add(columns)
@@ -146,7 +156,7 @@ def _number(text: str | None) -> float:
 
 
 def _read_voc(
-    member: Member, images: dict[str, list[tuple[float, ...]]], kinds: set[tuple[str, ...]], faults: list[Fault]
+    member: Member, images: Rows, kinds: set[Columns], faults: list[Fault], wanted: Sequence[Columns]
 ) -> None:
     try:
         # Text, so that what is searched here is what is read below, whichever encoding the file declares.

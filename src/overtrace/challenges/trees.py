@@ -97,7 +97,8 @@ def judge(question: Question) -> Verdict:
     """Score the files of an answer."""
     profile = TREES.choose_profile(question)
     ids = None if question.ids is None else read_ids(question.ids)
-    truth, answer = read_trees(question.truth), read_trees(question.answers)
+    truth = read_trees(question.truth)
+    answer = read_trees(question.answers, columns=truth.columns)
     found = score_trees(truth, answer, question.pixel_size_m, ids)
     whole = found.whole
     row: Row = {
@@ -136,10 +137,10 @@ def judge(question: Question) -> Verdict:
 def check(claim: Claim) -> Inspection:
     """All that is wrong with the files of an answer: tables, numbers, boxes, and which images it names."""
     faults: list[Fault] = []
-    answer = find_trees(claim.answers, faults)
+    truth = None if claim.truth is None else read_trees(claim.truth)
+    answer = find_trees(claim.answers, faults, columns=BOX if truth is None else truth.columns)
     ids = None if claim.ids is None else read_ids(claim.ids)
-    if claim.truth is not None:
-        truth = read_trees(claim.truth)
+    if truth is not None:
         if not (truth.images if ids is None else ids):
             raise BadAnswer(f"{claim.truth} has no image to score: check the list of images")
         if (answer.images or not faults) and truth.columns != answer.columns:

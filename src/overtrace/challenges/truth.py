@@ -23,6 +23,7 @@ from overtrace.challenges.answer_scenes import encode_scene, match_classes
 from overtrace.challenges.challenge import Question
 from overtrace.challenges.footprint_files import COLUMNS, EMPTY, NO_BUILDING
 from overtrace.challenges.shapes import cut_labels, draw_outline
+from overtrace.challenges.tree_files import BOX, POINT
 from overtrace.data.labelled import VOID, DataSet, Image, Labelled, Objects, Scene
 from overtrace.raster.aside import FolderAside
 from overtrace.raster.handles import quiet
@@ -163,9 +164,14 @@ def _write_buildings(named: Named, data: DataSet, folder: Path) -> str:
 
 def _write_trees(named: Named, data: DataSet, folder: Path) -> str:
     (folder / "truth").mkdir()
+    points, boxes = {}, {}
     for name, sample in named:
         assert isinstance(sample, Objects)
-        rows = [write_row("x", "y"), *(write_row(x, y) for x, y in sample.centres.tolist())]
+        points[name], boxes[name] = sample.centres, sample.boxes
+    # What has boxes is scored by them.
+    boxed = any(map(len, boxes.values()))
+    for name, places in (boxes if boxed else points).items():
+        rows = [write_row(*(BOX if boxed else POINT)), *(write_row(*place) for place in places.tolist())]
         (folder / "truth" / f"{name}.csv").write_text("\n".join([*rows, ""]))
     return "truth"
 
