@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from pydantic import ValidationError
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -184,9 +185,17 @@ def _read_kept(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     if not path.exists():
         return None
     held = read_checkpoint(path)
-    if held.get("recipe") != recipe.model_dump_json():
+    if not _is_same(held.get("recipe"), recipe):
         raise BadOption(f"{path} was kept by another recipe: go on with that one, or choose another --out")
     return held
+
+
+def _is_same(kept: Any, recipe: Recipe) -> bool:
+    """Whether a recipe is the one that was kept; options that are newer than that are as if they had been left out."""
+    try:
+        return Recipe.model_validate_json(kept) == recipe
+    except ValidationError:
+        return False
 
 
 def _go_on(path: Path, recipe: Recipe, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> int:
