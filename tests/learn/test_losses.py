@@ -25,6 +25,18 @@ def test_the_right_answer_costs_nothing():
     assert planes_loss(logits, NAMES, *truth_of(1, 0, 0.3)).item() == pytest.approx(0, abs=1e-5)
 
 
+def test_of_a_truth_between_0_and_1_the_least_costs_the_truth_itself():
+    planes, known = truth_of(0.7, 0.3, 0)
+    costs = []
+    for inside, touch in [(0.7, 0.3), (0.99, 0.3), (0.5, 0.3), (0.7, 0.1), (0.7, 0.6)]:
+        logits = torch.tensor([inside, touch]).logit().view(1, 2, 1, 1).expand(1, 2, 4, 4)
+        costs.append(planes_loss(logits, NAMES[:2], planes, known).item())
+    assert costs[0] == min(costs)
+    # Dice alone: of what is said and what is true, all is shared.
+    entropy = [-(p * math.log(p) + (1 - p) * math.log(1 - p)) for p in (0.7, 0.3)]
+    assert costs[0] == pytest.approx(sum(entropy), rel=1e-5)
+
+
 def test_what_nobody_knows_costs_nothing():
     planes, known = truth_of(1, 0, 0.5)
     known[..., 2:] = 0

@@ -37,6 +37,8 @@ class Pool:
 
     data: DataSet
     source: Source
+    taught: DataSet | None = None
+    """What a teacher says of the same images."""
 
 
 class Crops(torch.utils.data.Dataset[Crop]):
@@ -59,6 +61,8 @@ class Crops(torch.utils.data.Dataset[Crop]):
         box = choose_box(labelled, pool.source, crop_px, rng)
         image = resize(labelled.image, box, crop_px, Image.Resampling.BILINEAR).astype(np.float32)
         truth = cut_truth(labelled, box, crop_px)
+        if pool.taught is not None:
+            truth["taught"] = resize(pool.taught.read(i).image, box, crop_px, Image.Resampling.BILINEAR)
         scalings = self._scalings(pool.data.bands)
         if (which, i) not in self._scales:
             self._scales[which, i] = measure_scale(labelled.image, scalings)
@@ -69,7 +73,9 @@ class Crops(torch.utils.data.Dataset[Crop]):
         turn = choose_turn(self.recipe.augment, rng)
         image = change_light(apply_turn(image, turn), self.recipe.augment.light, rng)
         turned = {name: apply_turn(part, turn) for name, part in truth.items()}
-        return _to_crop(image, turned, labelled, pool.data, self.recipe.task)
+        crop = _to_crop(image, turned, labelled, pool.data, self.recipe.task)
+        teacher = self.recipe.teacher
+        return crop if teacher is None or "taught" not in turned else _teach(crop, turned["taught"], teacher.share)
 
     def _scalings(self, bands: Sequence[str]) -> list[Scaling]:
         card = self.recipe.card
@@ -208,6 +214,13 @@ def _to_crop(
         "kinds": _tensor(labelled.kinds[found - 1].astype(np.int64)),
         "ignore": _tensor(truth["ignore"] > 0),
     }
+
+
+def _teach(crop: Crop, taught: NDArray[np.uint8], share: float) -> Crop:
+    """The same crop, a share of whose planes comes from a teacher, or all where nobody knows."""
+    said = _tensor(np.moveaxis(taught / np.float32(255), -1, 0))
+    planes = torch.where(crop["known"] > 0, torch.lerp(crop["planes"], said, share), said)
+    return crop | {"planes": planes, "known": torch.ones_like(crop["known"])}
 
 
 def _tensor(array: NDArray[Any]) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """From trained weights to model files: export, quantise, choose thresholds, measure, write the cards."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def draw_windows(recipe: Recipe, crops: Crops, count: int) -> list[NDArray[np.fl
     """Windows of what was learned, as large as the model file sees them, in the light that they were taken in."""
     fit_of_window = recipe.fit.model_copy(update={"crop_px": recipe.card.window})
     plain = recipe.model_copy(update={"fit": fit_of_window, "augment": Augment(turn=False, light=0)})
-    windows = Crops(plain, crops.pools)
+    windows = Crops(plain, [replace(pool, taught=None) for pool in crops.pools])
     return [windows[number]["image"].numpy() for number in range(count)]
 
 

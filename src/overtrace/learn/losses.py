@@ -52,6 +52,7 @@ def _entropy(share: torch.Tensor) -> torch.Tensor:
 
 
 def _dice(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    found = torch.sigmoid(logits) * known
-    both = everywhere((found * truth).sum())
-    return 1 - (2 * both + 1) / (everywhere(found.sum() + (truth * known).sum()) + 1)
+    found, true = torch.sigmoid(logits) * known, truth * known
+    # The product of a truth of 0 or 1; of one between them, the least loss is where the answer is the truth itself.
+    both = everywhere(torch.minimum(found, true).sum())
+    return 1 - (2 * both + 1) / (everywhere(found.sum() + true.sum()) + 1)

@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from overtrace.errors import BadOption
 from overtrace.models.card import DecodeParameters, DetectParameters
@@ -125,6 +125,17 @@ class Augment(Frozen):
     """Strength of another sun, camera and haze; 0 leaves the light as it is."""
 
 
+class Teacher(Frozen):
+    """A model file of planes whose answers to what is learned are learned beside the truth."""
+
+    model: str
+    """From the folder of data."""
+    share: Share = 0.5
+    """Its weight against the truth; where nobody knows the truth, it stands alone."""
+    views: Literal[1, 8] = 1
+    """It is asked once, or of all turned and mirrored views, whose mean counts."""
+
+
 class Opening(Frozen):
     """Which reader opens a data set, and the rule by which what is found in it is scored."""
 
@@ -212,13 +223,22 @@ class Recipe(Frozen):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     version: str = "1"
     seed: int = Field(default=0, ge=0)
+    bands: tuple[str, ...] = ()
+    """Those of the data that the network sees, in this order; empty: all. A teacher may see the others."""
     network: NetworkChoice
+    teacher: Teacher | None = None
     fit: Fit
     augment: Augment = Augment()
     data: tuple[Source, ...] = Field(min_length=1)
     check: tuple[Check, ...] = ()
     validation: Validation = Validation()
     card: CardFacts = CardFacts()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.teacher is not None and self.task != "planes":
+            raise ValueError(f"there is a teacher of planes alone, {self.network.kind} answers {self.task}")
+        return self
 
     @property
     def task(self) -> Task:

@@ -15,7 +15,7 @@ from torch import nn
 
 from overtrace.errors import BadOption, BadOutput
 from overtrace.learn.cards import draft
-from overtrace.learn.crops import Crops
+from overtrace.learn.crops import Crops, Pool
 from overtrace.learn.finish import finish
 from overtrace.learn.fit import CHECKPOINT, fit, kept_step
 from overtrace.learn.log import Log
@@ -71,6 +71,9 @@ def run(
     _open(out, recipe_path)
     fabric = open_fabric(recipe, machine)
     crops = Crops(recipe, materials.pools)
+    if fabric.is_global_zero:
+        _ask_teacher(materials.pools, progress)
+    fabric.barrier()
     if not fabric.is_global_zero:
         fit(recipe, network, crops, out, fabric, Watch(), machine.loaders)
         return None
@@ -84,6 +87,14 @@ def run(
         return finish(recipe, recipe_path, materials, average, out, progress)
     finally:
         log.close()
+
+
+def _ask_teacher(pools: Sequence[Pool], progress: Progress) -> None:
+    """Let the teacher answer all that is learned, before time is spent on learning; what it has answered is kept."""
+    for taught in (pool.taught for pool in pools if pool.taught is not None):
+        progress.say(f"{taught.name}: {len(taught):,} images")
+        for i in range(len(taught)):
+            taught.read(i)
 
 
 def _open(out: Path, recipe: Path) -> None:
