@@ -45,7 +45,7 @@ class Notes:
 
 def train(folder, **changes):
     write_squares(folder / "squares", 4)
-    recipe = write_recipe(folder / "r.toml", data=DATA, fit__steps=6, validation={"every": 4}, **changes)
+    recipe = write_recipe(folder / "r.toml", data=DATA, fit__steps=6, **{"validation": {"every": 4}, **changes})
     notes = Notes()
     machine = Machine("cpu", threads=1)
     return run(recipe, folder, folder / "out", machine, resume=False, progress=notes), notes.said

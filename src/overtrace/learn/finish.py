@@ -16,6 +16,7 @@ from overtrace.learn.fit import CHECKPOINT
 from overtrace.learn.networks import load_own, make_network
 from overtrace.learn.progress import Progress
 from overtrace.learn.recipe import Augment, Recipe, read_recipe
+from overtrace.learn.scorer import learn_scorer
 from overtrace.learn.sources import Group, Materials, open_materials
 from overtrace.learn.tune import tune
 from overtrace.learn.validate import Held, hold, validate
@@ -77,6 +78,11 @@ def finish(
         tuning = [one for one in held if is_tuned(recipe, one.group)]
         if tuning:
             decode = tune(network, tuning, progress.say)
+            if recipe.validation.scorer:
+                tuned = draft_card.model_copy(update={"decode": decode})
+                decode = decode.model_copy(
+                    update={"scorer": learn_scorer(network.with_card(tuned), tuning, progress.say)}
+                )
         tuned = draft_card.model_copy(update={"decode": decode})
         measured = _measure(network.with_card(tuned), held, progress)
         scores |= {f"{tuned.name}: {group.challenge} on {group.name}": score for group, score in measured}
@@ -129,5 +135,6 @@ def _score_rows(
 
 
 def _describe(recipe: Recipe, group: Group) -> str:
-    chosen = ", thresholds chosen on them" if is_tuned(recipe, group) else ""
+    what = "thresholds and scorer" if recipe.validation.scorer else "thresholds"
+    chosen = f", {what} chosen on them" if is_tuned(recipe, group) else ""
     return f"{group.name}: {len(group.data)} images{chosen}"

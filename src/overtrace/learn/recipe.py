@@ -183,6 +183,9 @@ class Validation(Frozen):
     """The images that are looked at on the way, of each set; all of them at the end."""
     tune: bool = True
     """Whether the thresholds are chosen on it at the end."""
+    scorer: bool = False
+    """Whether the score of an instance is learned there too, and taken if it orders images that it did not see better
+    than the planes alone."""
 
 
 def _read_scaling(told: object) -> object:
