@@ -4,7 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from overtrace.learn.losses import PEAK_WEIGHT, TOUCH_WEIGHT, planes_loss  # noqa: E402
+from overtrace.learn.losses import TOUCH_WEIGHT, planes_loss  # noqa: E402
+from overtrace.learn.networks import compute_losses  # noqa: E402
+from tests.support.recipes import make_recipe  # noqa: E402
 
 NAMES = ("interior", "touch", "distance")
 
@@ -63,7 +65,7 @@ def test_a_batch_that_nobody_knows_has_no_slope():
     assert not logits.grad.any()
 
 
-@pytest.mark.parametrize(("plane", "weight"), [(1, TOUCH_WEIGHT), (2, PEAK_WEIGHT)])
+@pytest.mark.parametrize(("plane", "weight"), [(1, TOUCH_WEIGHT), (2, 4.0)])
 def test_borders_and_peaks_pull_harder(plane, weight):
     planes = torch.zeros(1, 3, 1, 2)
     planes[0, plane, 0, 0] = 1
@@ -79,3 +81,13 @@ def test_a_network_of_two_planes_learns_those():
     both = planes_loss(logits, ("touch", "interior"), *truth_of(0, 0, 1))
     # As above without the distance.
     assert both.item() == pytest.approx(2 * math.log(2) + 2 * 0.5 * (1 - 1 / 9), rel=1e-5)
+
+
+def test_a_recipe_says_what_a_peak_weighs():
+    planes, known = torch.zeros(1, 3, 1, 2), torch.ones(1, 3, 1, 2)
+    planes[0, 2, 0, 0] = 1
+    logits = torch.zeros(1, 3, 1, 2, requires_grad=True)
+    recipe = make_recipe(network={"kind": "mini", "peak_weight": 9.0})
+    batch = {"image": torch.zeros(1, 3, 1, 2), "planes": planes, "known": known}
+    compute_losses(recipe, lambda image: logits, batch)["planes"].backward()
+    assert logits.grad[0, 2, 0, 0] / logits.grad[0, 2, 0, 1] == pytest.approx(-10)

@@ -8,10 +8,16 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from overtrace.learn.together import everywhere
 
 TOUCH_WEIGHT = 3.0
-PEAK_WEIGHT = 4.0
 
 
-def planes_loss(logits: torch.Tensor, names: Sequence[str], planes: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def planes_loss(
+    logits: torch.Tensor,
+    names: Sequence[str],
+    planes: torch.Tensor,
+    known: torch.Tensor,
+    *,
+    peak_weight: float = 4.0,
+) -> torch.Tensor:
     """Cross-entropy of each plane, plus Dice of interior and touch; nothing where the truth is not known.
 
     The distance plane is learned by cross-entropy too, against its soft target and less the least that this can be,
@@ -21,6 +27,7 @@ def planes_loss(logits: torch.Tensor, names: Sequence[str], planes: torch.Tensor
         logits: (N, P, H, W), one plane for each of ``names``.
         planes: (N, 3, H, W) the truth of interior, touch and distance, from 0 to 1.
         known: (N, 3, H, W) 1 or 0, of each.
+        peak_weight: by how much more a pixel of a peak weighs than one of the border.
     Returns:
         A scalar: of the batches of all processes together.
     """
@@ -39,7 +46,7 @@ def planes_loss(logits: torch.Tensor, names: Sequence[str], planes: torch.Tensor
     if "distance" in said:
         distance = said["distance"]
         surplus = softplus(distance) - depth * distance - _entropy(depth)
-        loss = loss + 2 * _mean(surplus, depth_known * (1 + PEAK_WEIGHT * depth))
+        loss = loss + 2 * _mean(surplus, depth_known * (1 + peak_weight * depth))
     return loss
 
 

@@ -129,8 +129,12 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
     """What a network loses on a batch, by part; their sum is what it learns from."""
     image = batch["image"].to(memory_format=torch.channels_last)
     if recipe.task == "planes":
-        assert isinstance(recipe.network, MiniNetwork | TernausNetwork)
-        return {"planes": planes_loss(network(image), recipe.network.planes, batch["planes"], batch["known"])}
+        choice = recipe.network
+        assert isinstance(choice, MiniNetwork | TernausNetwork)
+        wrong = planes_loss(
+            network(image), choice.planes, batch["planes"], batch["known"], peak_weight=choice.peak_weight
+        )
+        return {"planes": wrong}
     if recipe.task == "classes":
         assert isinstance(recipe.network, SceneNetwork)
         weights = image.new_tensor(recipe.network.class_weights) if recipe.network.class_weights else None

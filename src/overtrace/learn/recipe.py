@@ -29,7 +29,14 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class MiniNetwork(Frozen):
+class PlanesNetwork(Frozen):
+    """What a network of planes loses, whichever it is: see ``losses.planes_loss``."""
+
+    peak_weight: float = Field(default=4.0, ge=0)
+    """By how much more a pixel of a peak weighs in the distance plane than one of the border."""
+
+
+class MiniNetwork(PlanesNetwork):
     """``networks.mini``."""
 
     kind: Literal["mini"]
@@ -39,7 +46,7 @@ class MiniNetwork(Frozen):
     """A checkpoint of a run of ours, from the folder of data; empty: from random weights."""
 
 
-class TernausNetwork(Frozen):
+class TernausNetwork(PlanesNetwork):
     """``networks.ternausnet_v2``."""
 
     kind: Literal["ternausnet_v2"]
