@@ -91,3 +91,13 @@ def test_a_recipe_says_what_a_peak_weighs():
     batch = {"image": torch.zeros(1, 3, 1, 2), "planes": planes, "known": known}
     compute_losses(recipe, lambda image: logits, batch)["planes"].backward()
     assert logits.grad[0, 2, 0, 0] / logits.grad[0, 2, 0, 1] == pytest.approx(-10)
+
+
+@pytest.mark.parametrize("focus", [0, 1, 2])
+def test_the_worst_pixels_of_a_plane_in_focus_count_most(focus):
+    # Far wrong (0.9) and nearly right (0.1), both 0 in truth.
+    logits = torch.tensor([0.9, 0.1]).logit().view(1, 1, 1, 2).repeat(1, 3, 32, 32).requires_grad_()
+    truth, known = torch.zeros(1, 3, 32, 64), torch.ones(1, 3, 32, 64)
+    planes_loss(logits, NAMES, truth, known, focus=focus).backward()
+    far, near = logits.grad[0, 2, 0, :2].tolist()
+    assert far / near == pytest.approx(9 * (0.92 / 0.12) ** focus, rel=1e-4)

@@ -8,6 +8,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from overtrace.learn.together import everywhere
 
 TOUCH_WEIGHT = 3.0
+LEAST_ERROR = 0.02
+"""Below this an error hardly counts as smaller, where pixels weigh by it."""
 
 
 def planes_loss(
@@ -17,6 +19,7 @@ def planes_loss(
     known: torch.Tensor,
     *,
     peak_weight: float = 4.0,
+    focus: float = 0.0,
 ) -> torch.Tensor:
     """Cross-entropy of each plane, plus Dice of interior and touch; nothing where the truth is not known.
 
@@ -28,6 +31,7 @@ def planes_loss(
         planes: (N, 3, H, W) the truth of interior, touch and distance, from 0 to 1.
         known: (N, 3, H, W) 1 or 0, of each.
         peak_weight: by how much more a pixel of a peak weighs than one of the border.
+        focus: a pixel of the distance plane weighs (its error + 0.02) to the power of this.
     Returns:
         A scalar: of the batches of all processes together.
     """
@@ -46,7 +50,10 @@ def planes_loss(
     if "distance" in said:
         distance = said["distance"]
         surplus = softplus(distance) - depth * distance - _entropy(depth)
-        loss = loss + 2 * _mean(surplus, depth_known * (1 + peak_weight * depth))
+        weight = depth_known * (1 + peak_weight * depth)
+        if focus > 0:
+            weight = weight * ((torch.sigmoid(distance.detach()) - depth).abs() + LEAST_ERROR) ** focus
+        loss = loss + 2 * _mean(surplus, weight)
     return loss
 
 

@@ -132,7 +132,12 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
         choice = recipe.network
         assert isinstance(choice, MiniNetwork | TernausNetwork)
         wrong = planes_loss(
-            network(image), choice.planes, batch["planes"], batch["known"], peak_weight=choice.peak_weight
+            network(image),
+            choice.planes,
+            batch["planes"],
+            batch["known"],
+            peak_weight=choice.peak_weight,
+            focus=choice.focus,
         )
         return {"planes": wrong}
     if recipe.task == "classes":

@@ -34,6 +34,8 @@ class PlanesNetwork(Frozen):
 
     peak_weight: float = Field(default=4.0, ge=0)
     """By how much more a pixel of a peak weighs in the distance plane than one of the border."""
+    focus: float = Field(default=0.0, ge=0)
+    """Exponent of its error by which a pixel of the distance plane weighs: the larger, the more the worst ones do."""
 
 
 class MiniNetwork(PlanesNetwork):
