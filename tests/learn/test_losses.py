@@ -101,3 +101,15 @@ def test_the_worst_pixels_of_a_plane_in_focus_count_most(focus):
     planes_loss(logits, NAMES, truth, known, focus=focus).backward()
     far, near = logits.grad[0, 2, 0, :2].tolist()
     assert far / near == pytest.approx(9 * (0.92 / 0.12) ** focus, rel=1e-4)
+
+
+def test_pixels_of_the_interior_weigh_what_they_are_said_to():
+    logits, known = torch.zeros(1, 1, 1, 2, requires_grad=True), torch.ones(1, 3, 1, 2)
+    truth = torch.zeros(1, 3, 1, 2)
+    planes_loss(logits, NAMES[:1], truth, known, inside_weight=torch.tensor([[[5.0, 1.0]]])).backward()
+    dice = torch.zeros(1, 1, 1, 2, requires_grad=True)
+    planes_loss(dice, NAMES[:1], truth, known, inside_weight=torch.ones(1, 1, 2)).backward()
+    # Of cross-entropy alone, 0.5 x 5 / 6 and 0.5 x 1 / 6 instead of a half of 0.5 each.
+    torch.testing.assert_close(
+        logits.grad - dice.grad, torch.tensor([[[[0.5 * (5 / 6 - 1 / 2), 0.5 * (1 / 6 - 1 / 2)]]]])
+    )

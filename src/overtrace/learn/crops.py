@@ -15,15 +15,15 @@ from PIL import Image
 from scipy import ndimage
 
 from overtrace.data.labelled import DataSet, Labelled, Objects, Scene
-from overtrace.data.targets import touching
-from overtrace.learn.recipe import Augment, Recipe, Source
+from overtrace.data.targets import near_two, touching
+from overtrace.learn.recipe import Augment, PlanesNetwork, Recipe, Source
 from overtrace.raster.scaling import Scaling
 
 Crop = dict[str, torch.Tensor]
 """By the task: ``image`` (C, H, W) float32 from 0 to 1, and
 
 - planes: ``planes`` (3, H, W) float32 interior, touch, distance from 0 to 1; ``known`` (3, H, W) float32, 0 where
-  nobody knows;
+  nobody knows; perhaps ``inside_weight`` (H, W) float32;
 - detections: ``masks`` (n, H, W) uint8, ``kinds`` (n,) int64 from 0, ``ignore`` (H, W) bool;
 - classes: ``classes`` (H, W) uint8.
 """
@@ -74,7 +74,10 @@ class Crops(torch.utils.data.Dataset[Crop]):
         image = change_light(apply_turn(image, turn), self.recipe.augment.light, rng)
         turned = {name: apply_turn(part, turn) for name, part in truth.items()}
         crop = _to_crop(image, turned, labelled, pool.data, self.recipe.task)
-        teacher = self.recipe.teacher
+        choice, teacher = self.recipe.network, self.recipe.teacher
+        if isinstance(choice, PlanesNetwork) and choice.gap_weight > 0:
+            near = near_two(np.ascontiguousarray(turned["labels"]), choice.gap_sigma_px)
+            crop["inside_weight"] = _tensor(1 + np.float32(choice.gap_weight) * near)
         return crop if teacher is None or "taught" not in turned else _teach(crop, turned["taught"], teacher.share)
 
     def _scalings(self, bands: Sequence[str]) -> list[Scaling]:

@@ -18,6 +18,7 @@ def planes_loss(
     planes: torch.Tensor,
     known: torch.Tensor,
     *,
+    inside_weight: torch.Tensor | None = None,
     peak_weight: float = 4.0,
     focus: float = 0.0,
 ) -> torch.Tensor:
@@ -30,6 +31,7 @@ def planes_loss(
         logits: (N, P, H, W), one plane for each of ``names``.
         planes: (N, 3, H, W) the truth of interior, touch and distance, from 0 to 1.
         known: (N, 3, H, W) 1 or 0, of each.
+        inside_weight: (N, H, W) of each pixel of the interior plane in the cross-entropy; None for 1.
         peak_weight: by how much more a pixel of a peak weighs than one of the border.
         focus: a pixel of the distance plane weighs (its error + 0.02) to the power of this.
     Returns:
@@ -39,7 +41,8 @@ def planes_loss(
     is_inside, is_touching, depth = planes.unbind(1)
     inside_known, touch_known, depth_known = known.unbind(1)
     interior = said["interior"]
-    inside = _mean(binary_cross_entropy_with_logits(interior, is_inside, reduction="none"), inside_known)
+    counts = inside_known if inside_weight is None else inside_known * inside_weight
+    inside = _mean(binary_cross_entropy_with_logits(interior, is_inside, reduction="none"), counts)
     loss = inside + 0.5 * _dice(interior, is_inside, inside_known)
     if "touch" in said:
         touch = said["touch"]

@@ -136,6 +136,7 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
             choice.planes,
             batch["planes"],
             batch["known"],
+            inside_weight=batch.get("inside_weight"),
             peak_weight=choice.peak_weight,
             focus=choice.focus,
         )

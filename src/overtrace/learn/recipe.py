@@ -32,6 +32,10 @@ class Frozen(BaseModel):
 class PlanesNetwork(Frozen):
     """What a network of planes loses, whichever it is: see ``losses.planes_loss``."""
 
+    gap_weight: float = Field(default=0.0, ge=0)
+    """By how much more a pixel between two objects that all but touch weighs in the interior plane."""
+    gap_sigma_px: float = Field(default=5.0, gt=0)
+    """How soon that falls with its distances to both: see ``targets.near_two``."""
     peak_weight: float = Field(default=4.0, ge=0)
     """By how much more a pixel of a peak weighs in the distance plane than one of the border."""
     focus: float = Field(default=0.0, ge=0)
