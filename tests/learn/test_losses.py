@@ -113,3 +113,26 @@ def test_pixels_of_the_interior_weigh_what_they_are_said_to():
     torch.testing.assert_close(
         logits.grad - dice.grad, torch.tensor([[[[0.5 * (5 / 6 - 1 / 2), 0.5 * (1 / 6 - 1 / 2)]]]])
     )
+
+
+def test_the_lack_of_iou_worked_by_hand():
+    # One of two true pixels is found for sure, nothing else: the IoU is 1 / 2. Nobody knows the last.
+    logits = torch.tensor([40.0, -40.0, -40.0, 40.0]).view(1, 1, 1, 4)
+    planes, known = torch.zeros(1, 3, 1, 4), torch.ones(1, 3, 1, 4)
+    planes[..., :2], known[..., 3] = 1, 0
+    plain, more = (planes_loss(logits, NAMES[:1], planes, known, region=region) for region in (False, True))
+    assert (more - plain).item() == pytest.approx(0.5)
+    # An image without an object lacks nothing.
+    nothing = torch.zeros_like(planes)
+    plain, more = (planes_loss(logits, NAMES[:1], nothing, known, region=region) for region in (False, True))
+    assert torch.equal(plain, more)
+
+
+@pytest.mark.parametrize(("share", "lacks"), [(0.5, 0), (0.51, 1), (1.0, 1)])
+def test_the_lack_of_iou_counts_from_a_share_of_the_schedule_on(share, lacks):
+    logits, known = torch.full((1, 3, 1, 2), -40.0), torch.ones(1, 3, 1, 2)
+    batch = {"image": torch.zeros(1, 3, 1, 2), "planes": torch.zeros(1, 3, 1, 2), "known": known}
+    batch["planes"][:, 0] = 1
+    late, never = (make_recipe(network={"kind": "mini", **more}) for more in ({"lovasz_from": 0.5}, {}))
+    losses = [compute_losses(recipe, lambda image: logits, batch, share)["planes"] for recipe in (late, never)]
+    assert (losses[0] - losses[1]).item() == pytest.approx(lacks)

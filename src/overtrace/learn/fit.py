@@ -73,7 +73,7 @@ def fit(
             group["lr"] = learning_rate * group["share"]
         # What a network draws by itself is a function of the step too.
         torch.manual_seed(int(np.random.SeedSequence([recipe.seed, step, fabric.global_rank]).generate_state(1)[0]))
-        losses = compute_losses(recipe, module, batch)
+        losses = compute_losses(recipe, module, batch, step / choice.steps)
         loss = torch.stack(list(losses.values())).sum()
         optimizer.zero_grad(set_to_none=True)
         fabric.backward(loss)

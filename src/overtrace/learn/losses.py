@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
+from overtrace.learn.scene_loss import lovasz
 from overtrace.learn.together import everywhere
 
 TOUCH_WEIGHT = 3.0
@@ -21,6 +22,7 @@ def planes_loss(
     inside_weight: torch.Tensor | None = None,
     peak_weight: float = 4.0,
     focus: float = 0.0,
+    region: bool = False,
 ) -> torch.Tensor:
     """Cross-entropy of each plane, plus Dice of interior and touch; nothing where the truth is not known.
 
@@ -34,6 +36,7 @@ def planes_loss(
         inside_weight: (N, H, W) of each pixel of the interior plane in the cross-entropy; None for 1.
         peak_weight: by how much more a pixel of a peak weighs than one of the border.
         focus: a pixel of the distance plane weighs (its error + 0.02) to the power of this.
+        region: whether the interior of each image loses by the Lovász extension of its IoU as well.
     Returns:
         A scalar: of the batches of all processes together.
     """
@@ -44,6 +47,8 @@ def planes_loss(
     counts = inside_known if inside_weight is None else inside_known * inside_weight
     inside = _mean(binary_cross_entropy_with_logits(interior, is_inside, reduction="none"), counts)
     loss = inside + 0.5 * _dice(interior, is_inside, inside_known)
+    if region:
+        loss = loss + _lack_of_iou(interior, is_inside, inside_known)
     if "touch" in said:
         touch = said["touch"]
         # Touching borders are thin: a wrong pixel of them weighs more.
@@ -58,6 +63,16 @@ def planes_loss(
             weight = weight * ((torch.sigmoid(distance.detach()) - depth).abs() + LEAST_ERROR) ** focus
         loss = loss + 2 * _mean(surplus, weight)
     return loss
+
+
+def _lack_of_iou(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """The mean over the images that show an object."""
+    lacks, images = logits.new_zeros(()), logits.new_zeros(())
+    for said, true, seen in zip(torch.sigmoid(logits.float()), truth >= 0.5, known > 0, strict=True):
+        if (true & seen).any():
+            lacks = lacks + lovasz(said[seen][None], true[seen][None].float()).sum()
+            images = images + 1
+    return everywhere(lacks) / everywhere(images).clamp(min=1)
 
 
 def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -125,8 +125,12 @@ def load_own(network: nn.Module, path: Path | None) -> nn.Module:
     return network
 
 
-def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
-    """What a network loses on a batch, by part; their sum is what it learns from."""
+def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch, share: float = 0.0) -> Losses:
+    """What a network loses on a batch, by part; their sum is what it learns from.
+
+    Args:
+        share: of the schedule that is behind it.
+    """
     image = batch["image"].to(memory_format=torch.channels_last)
     if recipe.task == "planes":
         choice = recipe.network
@@ -139,6 +143,7 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
             inside_weight=batch.get("inside_weight"),
             peak_weight=choice.peak_weight,
             focus=choice.focus,
+            region=share > choice.lovasz_from,
         )
         return {"planes": wrong}
     if recipe.task == "classes":

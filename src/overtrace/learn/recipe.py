@@ -32,6 +32,8 @@ class Frozen(BaseModel):
 class PlanesNetwork(Frozen):
     """What a network of planes loses, whichever it is: see ``losses.planes_loss``."""
 
+    lovasz_from: Share = 1.0
+    """The share of the schedule after which the interior loses by the Lovász extension of its IoU too."""
     gap_weight: float = Field(default=0.0, ge=0)
     """By how much more a pixel between two objects that all but touch weighs in the interior plane."""
     gap_sigma_px: float = Field(default=5.0, gt=0)
