@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from overtrace.errors import BadOption, OvertraceError
 from overtrace.learn.crops import Batch, Crops, collate
-from overtrace.learn.networks import Losses, compute_losses, read_checkpoint
+from overtrace.learn.networks import Losses, compute_losses, prepare, read_checkpoint
 from overtrace.learn.recipe import Fit, Recipe
 from overtrace.learn.together import everywhere, join_statistics
 
@@ -54,6 +54,7 @@ def fit(
     """
     choice = recipe.fit
     average = copy.deepcopy(network).to(fabric.device).eval()
+    kept, network = network, prepare(recipe, network)
     if fabric.world_size > 1:
         join_statistics(network)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -79,7 +80,7 @@ def fit(
         fabric.backward(loss)
         fabric.clip_gradients(module, optimizer, max_norm=choice.clip)
         optimizer.step()
-        follow(average, network, min(choice.average, step / (step + 10)))
+        follow(average, kept, min(choice.average, step / (step + 10)))
         watcher.stepped(step, _tell(losses, fabric), learning_rate)
         if fabric.is_global_zero and (step % choice.keep_every == 0 or step == choice.last_step):
             keep(out / CHECKPOINT, step, recipe, network, average, optimizer)

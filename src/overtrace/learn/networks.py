@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import avg_pool2d
 
 from overtrace.errors import BadModel, BadOption
 from overtrace.learn.crops import Batch
@@ -17,7 +18,7 @@ from overtrace.learn.together import everywhere
 from overtrace.networks.convnext import ConvNeXt, load_torchvision
 from overtrace.networks.efficientnet_lite import EfficientNetLite0, load_pretrained
 from overtrace.networks.mask_rcnn import IMAGENET, R50, MaskRcnn, Settings, Target
-from overtrace.networks.mini import Mini
+from overtrace.networks.mini import DeepMini, Mini
 from overtrace.networks.rcnn_files import load_detectron2, load_imagenet, unpickle
 from overtrace.networks.scene import Scene
 from overtrace.networks.ternausnet_v2 import TernausNetV2, load_ternausnet
@@ -53,6 +54,16 @@ def make_network(recipe: Recipe, bands: int, classes: int, folder: Path) -> nn.M
     network = MaskRcnn(_settings(R50 if known else IMAGENET, choice, classes))
     (load_detectron2 if known else load_imagenet)(network, start)
     return network
+
+
+def prepare(recipe: Recipe, network: nn.Module) -> nn.Module:
+    """The network as it learns: itself, or with what only learning needs around it; its weights are the same ones."""
+    choice = recipe.network
+    if not isinstance(choice, MiniNetwork) or not choice.deep:
+        return network
+    assert isinstance(network, Mini)
+    torch.manual_seed(recipe.seed)
+    return DeepMini(network, len(choice.planes))
 
 
 def _make_scene(choice: SceneNetwork, classes: int, start: Path | None) -> nn.Module:
@@ -135,8 +146,10 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch, share: floa
     if recipe.task == "planes":
         choice = recipe.network
         assert isinstance(choice, MiniNetwork | TernausNetwork)
+        answer = network(image)
+        logits, *coarse = answer if isinstance(answer, tuple) else (answer,)
         wrong = planes_loss(
-            network(image),
+            logits,
             choice.planes,
             batch["planes"],
             batch["known"],
@@ -145,7 +158,15 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch, share: floa
             focus=choice.focus,
             region=share > choice.lovasz_from,
         )
-        return {"planes": wrong}
+        parts = {"planes": wrong}
+        for larger in coarse:
+            assert isinstance(choice, MiniNetwork)
+            factor = image.shape[-1] // larger.shape[-1]
+            planes, known = shrink(batch["planes"], batch["known"], factor)
+            parts[f"planes x {factor}"] = choice.deep * planes_loss(
+                larger, choice.planes, planes, known, peak_weight=choice.peak_weight
+            )
+        return parts
     if recipe.task == "classes":
         assert isinstance(recipe.network, SceneNetwork)
         weights = image.new_tensor(recipe.network.class_weights) if recipe.network.class_weights else None
@@ -154,6 +175,16 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch, share: floa
     targets = make_targets(batch["masks"], batch["kinds"], batch["ignore"])
     losses: Losses = network.losses(image, targets)  # type: ignore[operator]
     return losses
+
+
+def shrink(planes: torch.Tensor, known: torch.Tensor, factor: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Planes and what is known of them at larger pixels: the mean of what is known, and how much that is.
+
+    Args:
+        planes, known: (N, 3, H, W).
+    """
+    share = avg_pool2d(known, factor)
+    return avg_pool2d(planes * known, factor) / share.clamp(min=1e-6), share
 
 
 def make_targets(masks: Sequence[torch.Tensor], kinds: Sequence[torch.Tensor], ignore: torch.Tensor) -> list[Target]:

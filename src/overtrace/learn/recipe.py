@@ -50,6 +50,8 @@ class MiniNetwork(PlanesNetwork):
     kind: Literal["mini"]
     size: Literal["s", "m"] = "m"
     planes: tuple[Literal["interior", "touch", "distance"], ...] = ("interior", "touch", "distance")
+    deep: float = Field(default=0.0, ge=0)
+    """Weight of the same loss at pixels 4 and 8 times as large, by heads that only learning has."""
     start: str = ""
     """A checkpoint of a run of ours, from the folder of data; empty: from random weights."""
 
