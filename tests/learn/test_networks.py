@@ -189,3 +189,16 @@ def test_larger_pixels_are_learned_by_what_is_dropped_after(tmp_path):
     # A run that goes on has the heads again.
     held = torch.load(tmp_path / "deep" / "checkpoint.pt", weights_only=True)
     assert {name for name in held["network"] if name.startswith("heads.")}
+
+
+@pytest.mark.parametrize("choice", [MINI, {"kind": "scene"}], ids=lambda choice: choice["kind"])
+def test_several_starts_are_averaged(choice, tmp_path):
+    parts = [make(choice, tmp_path, seed=seed)[1] for seed in (1, 2, 3)]
+    names = [keep(part, tmp_path, f"{i}.pt") for i, part in enumerate(parts)]
+    mean = make({**choice, "start": names}, tmp_path)[1].state_dict()
+    for name, value in mean.items():
+        each = [part.state_dict()[name] for part in parts]
+        wanted = torch.stack(each).mean(0) if value.is_floating_point() else each[0]
+        torch.testing.assert_close(value, wanted)
+    assert same(parts[0], make({**choice, "start": names[:1]}, tmp_path)[1])
+    assert "9.pt does not exist" in complain({**choice, "start": [names[0], "9.pt"]}, tmp_path)

@@ -67,6 +67,8 @@ def fit(
     watcher.begin(done)
     if done:
         watcher.check(done, average)
+    if choice.last_step == 0 and fabric.is_global_zero:
+        keep(out / CHECKPOINT, 0, recipe, network, average, optimizer)
     steps = range(done + 1, choice.last_step + 1)
     for step, batch in zip(steps, draw_batches(crops, steps, fabric, loaders), strict=True):
         learning_rate = choice.learning_rate * schedule(step, choice)

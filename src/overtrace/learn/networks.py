@@ -1,5 +1,6 @@
 """The network of a recipe, and what it loses on a batch."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,9 +38,27 @@ def make_network(recipe: Recipe, bands: int, classes: int, folder: Path) -> nn.M
     """
     torch.manual_seed(recipe.seed)
     choice = recipe.network
-    start = folder / choice.start if choice.start else None
-    if start is not None and not start.is_file():
-        raise BadModel(f"{start} does not exist: network.start names a checkpoint, from the folder of --data")
+    starts = [folder / name for name in ([choice.start] if isinstance(choice.start, str) else choice.start) if name]
+    for start in starts:
+        if not start.is_file():
+            raise BadModel(f"{start} does not exist: network.start names a checkpoint, from the folder of --data")
+    network = _make(recipe, bands, classes, starts[0] if starts else None)
+    return network if len(starts) < 2 else _load_mean(network, starts)
+
+
+def _load_mean(network: nn.Module, paths: Sequence[Path]) -> nn.Module:
+    """A network with the mean of the averaged weights of several runs of ours; counts are those of the first."""
+    first, *others = [copy.deepcopy(load_own(network, path).state_dict()) for path in paths]
+    for name, value in first.items():
+        if value.is_floating_point():
+            first[name] = torch.stack([value, *(other[name] for other in others)]).mean(0)
+    network.load_state_dict(first)
+    return network
+
+
+def _make(recipe: Recipe, bands: int, classes: int, start: Path | None) -> nn.Module:
+    """The network of a recipe, with weights from a checkpoint where there is one."""
+    choice = recipe.network
     if isinstance(choice, MiniNetwork):
         return load_own(Mini(choice.size, bands, len(choice.planes)), start)
     if isinstance(choice, TernausNetwork):

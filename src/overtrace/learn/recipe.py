@@ -23,6 +23,10 @@ Task = Literal["planes", "detections", "classes"]
 Protocol = Literal["itc", "deepglobe", "trees", "sceneparsing", "camvid"]
 
 
+Starts = str | tuple[str, ...]
+"""One checkpoint, or several of runs of ours that began from the same weights, whose averaged weights are averaged."""
+
+
 class Frozen(BaseModel):
     """Unknown keys are errors, values do not change."""
 
@@ -52,7 +56,7 @@ class MiniNetwork(PlanesNetwork):
     planes: tuple[Literal["interior", "touch", "distance"], ...] = ("interior", "touch", "distance")
     deep: float = Field(default=0.0, ge=0)
     """Weight of the same loss at pixels 4 and 8 times as large, by heads that only learning has."""
-    start: str = ""
+    start: Starts = ""
     """A checkpoint of a run of ours, from the folder of data; empty: from random weights."""
 
 
@@ -60,7 +64,7 @@ class TernausNetwork(PlanesNetwork):
     """``networks.ternausnet_v2``."""
 
     kind: Literal["ternausnet_v2"]
-    start: str = ""
+    start: Starts = ""
     """A checkpoint in the published layout, or of a run of ours."""
     abs_weight: bool = False
     """Whether the weights of a published checkpoint were trained in place."""
@@ -73,7 +77,7 @@ class MaskRcnnNetwork(Frozen):
     """``networks.mask_rcnn``."""
 
     kind: Literal["mask_rcnn"]
-    start: str = ""
+    start: Starts = ""
     """A checkpoint in detectron2's layout, an ImageNet backbone in torchvision's, or of a run of ours."""
     settings: dict[str, Any] = {}
     """Of ``networks.mask_rcnn.Settings``."""
@@ -90,7 +94,7 @@ class SceneNetwork(Frozen):
     """What is learned beside cross-entropy."""
     class_weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """Of a pixel of each class; empty: all the same."""
-    start: str = ""
+    start: Starts = ""
     """A checkpoint of a run of ours, or for the large sizes ImageNet's weights in torchvision's layout."""
 
 
@@ -106,8 +110,8 @@ TASKS: dict[str, Task] = {
 class Fit(Frozen):
     """How it is trained."""
 
-    steps: int = Field(gt=0)
-    """Those of the schedule."""
+    steps: int = Field(ge=0)
+    """Those of the schedule; 0: nothing is learned, what the network starts from is tuned, measured and exported."""
     stop: int | None = Field(default=None, gt=0)
     """The last step that is taken, if it is not the last of the schedule."""
     batch: int = Field(gt=0)
