@@ -144,6 +144,8 @@ class Augment(Frozen):
     """In steps of a right angle, for images from above; else they are only mirrored from left to right."""
     light: Annotated[float, Field(ge=0)] = 1.0
     """Strength of another sun, camera and haze; 0 leaves the light as it is."""
+    paste: Annotated[float, Field(ge=0)] = 0.0
+    """Objects of another crop of the same source that are laid into one, on average; of planes alone."""
 
 
 class Teacher(Frozen):
@@ -260,6 +262,8 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.augment.paste and self.task != "planes":
+            raise ValueError(f"augment.paste is for planes alone, {self.network.kind} answers {self.task}")
         if self.teacher is not None and self.task != "planes":
             raise ValueError(f"there is a teacher of planes alone, {self.network.kind} answers {self.task}")
         return self
