@@ -135,7 +135,7 @@ def trace_planes(view: View, planes: np.ndarray, folder: Path) -> int:
         core = block.core
         keep_planes(job, block, planes[:, core.row : core.row + core.height, core.col : core.col + core.width])
     settle_seeds(job)
-    assembler = Assembler(METHODS["planes"].measures)
+    assembler = Assembler(METHODS["planes"].measures, job.parameters)
     count = 0
     for block in job.blocks:
         draw_block(job, block, label_block(job, block))

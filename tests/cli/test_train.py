@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("train")
     write_squares(folder / "squares", 3)
     write_recipe(folder / "good.toml", card={"window": 64, "margin": 8, "int8": False}, fit__steps=2)
-    write_recipe(folder / "steps.toml", fit__steps=0)
+    write_recipe(folder / "steps.toml", fit__steps=-1)
     write_recipe(folder / "key.toml", fit__stepz=3)
     write_recipe(folder / "range.toml", data=[{"reader": "labelme", "scale": [2.0, 1.0]}])
     write_recipe(folder / "all.toml", data=[{"reader": "labelme", "hold_out": 1.0}])
@@ -61,7 +61,7 @@ def complain(done, said):
     [
         (["none.toml"], "none.toml cannot be read as a recipe"),
         (["text.toml"], "text.toml cannot be read as a recipe"),
-        (["steps.toml"], "steps.toml: fit.steps: Input should be greater than 0"),
+        (["steps.toml"], "steps.toml: fit.steps: Input should be greater than or equal to 0"),
         (["key.toml"], "key.toml: fit.stepz: Extra inputs are not permitted"),
         (["range.toml"], "range.toml: data.0.scale: Value error, 2 is more than 1: wanted the smaller one first"),
         (["all.toml"], "all.toml: data.0.hold_out: Input should be less than 1"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from overtrace.data.labelled import DataSet
-from overtrace.data.split import hold_out, named, share_grounds, subset
+from overtrace.data.split import choose_bands, hold_out, named, share_grounds, subset
 from overtrace.errors import BadData
 from tests.support.labelled import draw_crowns
 
@@ -69,3 +69,19 @@ def test_images_share_ground_by_their_names():
 def test_a_pattern_that_does_not_fit_the_names(pattern, said):
     with pytest.raises(BadData, match=said):
         share_grounds(replace(make(2, 2), names=("v_1", "w_1")), pattern)
+
+
+@pytest.mark.parametrize("roles", [("blue", "red"), ("green", "blue"), ("green",)])
+def test_some_bands_in_the_order_that_is_asked_for(roles):
+    data = make(2, 2)
+    chosen = choose_bands(data, roles)
+    numbers = [data.bands.index(role) for role in roles]
+    assert (chosen.bands, chosen.names) == (roles, data.names)
+    np.testing.assert_array_equal(chosen.read(1).image, data.read(1).image[..., numbers])
+
+
+def test_all_bands_are_the_data_itself_and_a_strange_one_is_named():
+    data = make(2, 2)
+    assert choose_bands(data, ()) is data
+    with pytest.raises(BadData, match="squares has no band nir: it has red, green, blue"):
+        choose_bands(data, ("red", "nir"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from overtrace.data.targets import find_centres, heat, peakedness, touching
+from overtrace.data.targets import find_centres, heat, near_two, peakedness, touching
 from tests.support.labels import touching_labels
 
 
@@ -88,3 +88,26 @@ def test_hills_are_gaussian_and_the_higher_one_shows():
 
 def test_a_point_far_outside_leaves_no_trace():
     assert not heat(np.array([[-40.0, 3.0], [3.0, 90.0]]), (9, 9), 2.0).any()
+
+
+def test_nearness_of_two_worked_by_hand():
+    labels = np.zeros((1, 40), np.int32)
+    labels[0, [10, 14]] = 1, 2
+    near = near_two(labels, 2.0)
+    # Between the two the distances sum up to 4, at each of them too; two further on to 8, which is four sigma.
+    np.testing.assert_allclose(near[0, 10:17], np.exp([-2, -2, -2, -2, -2, -4.5, -8]), rtol=1e-6)
+    assert not near[0, 17:].any()
+    assert not near_two((labels == 1).astype(np.int32), 2.0).any()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_two_nearest_are_those_that_distance_transforms_find(seed):
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((40, 50), np.int32)
+    for label in rng.permutation(9) + 1:
+        row, col = rng.integers(0, 38), rng.integers(0, 46)
+        labels[row : row + rng.integers(1, 9), col : col + rng.integers(1, 9)] = label
+    far = [ndimage.distance_transform_edt(labels != label) for label in np.unique(labels) if label]
+    total = np.sort(far, axis=0)[:2].sum(axis=0)
+    wanted = np.where(total <= 12, np.exp(-(total**2) / 18), 0)
+    np.testing.assert_allclose(near_two(labels, 3.0), wanted, atol=1e-6)

@@ -165,3 +165,13 @@ def test_light_keeps_the_range_and_the_image_it_was_given():
         assert 0 <= lit.min() <= lit.max() <= 1
     np.testing.assert_array_equal(image, before)
     assert change_light(image, 0, np.random.default_rng(0)) is image
+
+
+def test_gaps_weigh_more_where_the_recipe_says_so():
+    crop = crops(crop_px=96, planes={"gap": 8.0, "gap_sigma_px": 6.0})[0]
+    weight, inside = crop["inside_weight"], crop["planes"][0] > 0
+    assert weight.shape == (96, 96)
+    # Squares stand 12 and 18 apart: two sigma or more.
+    assert weight.max() == pytest.approx(1 + 8 * np.exp(-2), rel=0.2)
+    assert weight[~inside].max() > 1
+    assert "inside_weight" not in crops()[0]

@@ -1,4 +1,5 @@
 import csv
+import json
 import math
 from dataclasses import replace
 
@@ -115,6 +116,14 @@ def test_a_recipe_may_say_more_of_what_was_trained(trained, changes):
 def test_a_checkpoint_of_another_recipe_is_refused(trained):
     with pytest.raises(BadOption, match=r"checkpoint\.pt was kept by another recipe: go on with that one, or choose"):
         train(make_recipe(fit__steps=9, fit__keep_every=3, seed=2), trained[2])
+
+
+def test_a_checkpoint_from_before_an_option_was_there_is_of_the_same_recipe(trained, tmp_path):
+    held = read_checkpoint(trained[2])
+    told = json.loads(held["recipe"])
+    del told["fit"]["encoder_rate"]
+    torch.save({**held, "recipe": json.dumps(told)}, tmp_path / CHECKPOINT)
+    assert kept_step(tmp_path, RECIPE) == 9
 
 
 def test_a_damaged_checkpoint_is_told(trained, tmp_path):

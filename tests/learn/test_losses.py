@@ -6,7 +6,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from overtrace.learn.losses import planes_loss  # noqa: E402
+from overtrace.learn.networks import compute_losses  # noqa: E402
 from overtrace.learn.recipe import PlaneWeights  # noqa: E402
+from tests.support.recipes import make_recipe  # noqa: E402
 
 NAMES = ("interior", "touch", "distance")
 USUAL = PlaneWeights()
@@ -26,6 +28,18 @@ def test_knowing_nothing_of_nothing_worked_by_hand():
 def test_the_right_answer_costs_nothing():
     logits = torch.tensor([40.0, -40.0, math.log(0.3 / 0.7)]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
     assert planes_loss(logits, NAMES, *truth_of(1, 0, 0.3), USUAL).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_of_a_truth_between_0_and_1_the_least_costs_the_truth_itself():
+    planes, known = truth_of(0.7, 0.3, 0)
+    costs = []
+    for inside, touch in [(0.7, 0.3), (0.99, 0.3), (0.5, 0.3), (0.7, 0.1), (0.7, 0.6)]:
+        logits = torch.tensor([inside, touch]).logit().view(1, 2, 1, 1).expand(1, 2, 4, 4)
+        costs.append(planes_loss(logits, NAMES[:2], planes, known, USUAL).item())
+    assert costs[0] == min(costs)
+    # Dice alone: of what is said and what is true, all is shared.
+    entropy = [-(p * math.log(p) + (1 - p) * math.log(1 - p)) for p in (0.7, 0.3)]
+    assert costs[0] == pytest.approx(sum(entropy), rel=1e-5)
 
 
 def test_what_nobody_knows_costs_nothing():
@@ -94,3 +108,38 @@ def test_focus_weighs_a_pixel_by_its_error():
     error = torch.sigmoid(torch.tensor([2.0, -2.0]))
     # Half of twice the slope of the cross-entropy, which is the error, times the error; the weight has no slope.
     torch.testing.assert_close(logits.grad[0, 2, 0], error * (error + 0.02))
+
+
+def test_pixels_of_the_interior_weigh_what_they_are_said_to():
+    logits, known = torch.zeros(1, 1, 1, 2, requires_grad=True), torch.ones(1, 3, 1, 2)
+    truth = torch.zeros(1, 3, 1, 2)
+    planes_loss(logits, NAMES[:1], truth, known, USUAL, inside_weight=torch.tensor([[[5.0, 1.0]]])).backward()
+    dice = torch.zeros(1, 1, 1, 2, requires_grad=True)
+    planes_loss(dice, NAMES[:1], truth, known, USUAL, inside_weight=torch.ones(1, 1, 2)).backward()
+    # Of cross-entropy alone, 0.5 x 5 / 6 and 0.5 x 1 / 6 instead of a half of 0.5 each.
+    torch.testing.assert_close(
+        logits.grad - dice.grad, torch.tensor([[[[0.5 * (5 / 6 - 1 / 2), 0.5 * (1 / 6 - 1 / 2)]]]])
+    )
+
+
+def test_the_lack_of_iou_worked_by_hand():
+    # One of two true pixels is found for sure, nothing else: the IoU is 1 / 2. Nobody knows the last.
+    logits = torch.tensor([40.0, -40.0, -40.0, 40.0]).view(1, 1, 1, 4)
+    planes, known = torch.zeros(1, 3, 1, 4), torch.ones(1, 3, 1, 4)
+    planes[..., :2], known[..., 3] = 1, 0
+    plain, more = (planes_loss(logits, NAMES[:1], planes, known, USUAL, region=region) for region in (False, True))
+    assert (more - plain).item() == pytest.approx(0.5)
+    # An image without an object lacks nothing.
+    nothing = torch.zeros_like(planes)
+    plain, more = (planes_loss(logits, NAMES[:1], nothing, known, USUAL, region=region) for region in (False, True))
+    assert torch.equal(plain, more)
+
+
+@pytest.mark.parametrize(("share", "lacks"), [(0.5, 0), (0.51, 1), (1.0, 1)])
+def test_the_lack_of_iou_counts_from_a_share_of_the_schedule_on(share, lacks):
+    logits, known = torch.full((1, 3, 1, 2), -40.0), torch.ones(1, 3, 1, 2)
+    batch = {"image": torch.zeros(1, 3, 1, 2), "planes": torch.zeros(1, 3, 1, 2), "known": known}
+    batch["planes"][:, 0] = 1
+    late, never = (make_recipe(planes=more) for more in ({"lovasz_from": 0.5}, {}))
+    losses = [compute_losses(recipe, lambda image: logits, batch, share)["planes"] for recipe in (late, never)]
+    assert (losses[0] - losses[1]).item() == pytest.approx(lacks)

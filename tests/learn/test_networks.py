@@ -7,11 +7,19 @@ torch = pytest.importorskip("torch")
 
 from overtrace.errors import BadModel, BadOption  # noqa: E402
 from overtrace.learn.crops import Crops, collate  # noqa: E402
-from overtrace.learn.networks import compute_losses, enclose, make_network, make_targets  # noqa: E402
+from overtrace.learn.networks import (  # noqa: E402
+    compute_losses,
+    enclose,
+    make_network,
+    make_targets,
+    prepare,
+    shrink,
+)
 from overtrace.networks.mask_rcnn import IMAGENET  # noqa: E402
 from tests.support.labelled import draw_crowns  # noqa: E402
 from tests.support.recipes import make_pool, make_recipe  # noqa: E402
 from tests.support.tiny_rcnn import TINY, TINY_CHOICE, TOLD, build  # noqa: E402
+from tests.support.training import train  # noqa: E402
 
 MINI = {"kind": "mini", "size": "s"}
 KINDS = [MINI, {"kind": "ternausnet_v2", "width": 4}, TINY_CHOICE, {"kind": "scene"}]
@@ -156,3 +164,41 @@ def test_a_class_that_weighs_more_is_more_of_the_loss(tmp_path):
     first, second = lose([1.0, 1e-6]), lose([1e-6, 1.0])
     assert lose([]) == pytest.approx((first + second) / 2, rel=1e-4)
     assert lose([3.0, 1.0]) == pytest.approx((3 * first + second) / 4, rel=1e-4)
+
+
+def test_larger_pixels_hold_the_mean_of_what_is_known():
+    planes, known = torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)
+    planes[..., :2, 1], known[..., :2, 0], known[..., 2:, 2:] = 1, 0, 0
+    small, share = shrink(planes, known, 2)
+    assert small[0, 0].tolist() == [[1, 0], [0, 0]]
+    assert share[0, 0].tolist() == [[0.5, 1], [1, 0]]
+
+
+def test_larger_pixels_are_learned_by_what_is_dropped_after(tmp_path):
+    deep, plain = make_recipe(network={**MINI, "deep": 0.5}), make_recipe(network=MINI)
+    network = make_network(deep, 3, 1, tmp_path)
+    assert same(network, make_network(plain, 3, 1, tmp_path))
+    crops = Crops(deep, [make_pool(draw_crowns(), own_size=1.0)])
+    losses = compute_losses(deep, prepare(deep, network), collate([crops[0], crops[1]]))
+    assert losses.keys() == {"planes", "planes x 4", "planes x 8"}
+    assert prepare(plain, network) is network
+    average, _ = train(deep, tmp_path / "deep")
+    other, _ = train(plain, tmp_path / "plain")
+    assert average.state_dict().keys() == other.state_dict().keys()
+    assert not same(average, other)
+    # A run that goes on has the heads again.
+    held = torch.load(tmp_path / "deep" / "checkpoint.pt", weights_only=True)
+    assert {name for name in held["network"] if name.startswith("heads.")}
+
+
+@pytest.mark.parametrize("choice", [MINI, {"kind": "scene"}], ids=lambda choice: choice["kind"])
+def test_several_starts_are_averaged(choice, tmp_path):
+    parts = [make(choice, tmp_path, seed=seed)[1] for seed in (1, 2, 3)]
+    names = [keep(part, tmp_path, f"{i}.pt") for i, part in enumerate(parts)]
+    mean = make({**choice, "start": names}, tmp_path)[1].state_dict()
+    for name, value in mean.items():
+        each = [part.state_dict()[name] for part in parts]
+        wanted = torch.stack(each).mean(0) if value.is_floating_point() else each[0]
+        torch.testing.assert_close(value, wanted)
+    assert same(parts[0], make({**choice, "start": names[:1]}, tmp_path)[1])
+    assert "9.pt does not exist" in complain({**choice, "start": [names[0], "9.pt"]}, tmp_path)

@@ -46,7 +46,7 @@ class Notes:
 
 def train(folder, **changes):
     write_squares(folder / "squares", 4)
-    recipe = write_recipe(folder / "r.toml", data=DATA, fit__steps=6, validation={"every": 4}, **changes)
+    recipe = write_recipe(folder / "r.toml", data=DATA, fit__steps=6, **{"validation": {"every": 4}, **changes})
     notes = Notes()
     machine = Machine("cpu", threads=1)
     return run(recipe, folder, folder / "out", machine, resume=False, progress=notes), notes.said
@@ -168,3 +168,18 @@ def test_a_detector_from_data_to_file(tmp_path):
     assert (found.task, found.precision, found.name) == ("detections", "fp32", "tiny")
     assert found.scores[0].data == "squares: 1 images"
     assert found.scores[1].name.startswith("against torch: detections that score")
+
+
+def test_a_recipe_without_steps_finishes_what_it_starts_from(trained, tmp_path):
+    folder, *_ = trained
+    write_squares(tmp_path / "squares", 4)
+    checkpoint = str(folder / "out" / "checkpoint.pt")
+    network = {"kind": "mini", "size": "s", "start": [checkpoint, checkpoint]}
+    card = {"window": 64, "margin": 8, "int8": False}
+    recipe = write_recipe(tmp_path / "r.toml", data=DATA, fit__steps=0, fit__warm_up=0, network=network, card=card)
+    machine = Machine("cpu", threads=1)
+    summary = run(recipe, tmp_path, tmp_path / "out", machine, resume=False, progress=Notes())
+    assert summary["files"] == [str(tmp_path / "out" / "tiny.onnx")]
+    held, made = (torch.load(place / "out" / "checkpoint.pt", weights_only=True) for place in (folder, tmp_path))
+    assert made["step"] == 0
+    assert all(torch.equal(value, made["average"][name]) for name, value in held["average"].items())

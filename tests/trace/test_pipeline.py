@@ -65,6 +65,16 @@ def test_the_answer_does_not_depend_on_how_it_is_cut(scene, expected, tmp_path, 
     assert_same(run(scene, tmp_path / "cut.gpkg", block=block, workers=workers, executor=executor), expected)
 
 
+def test_a_learned_score_does_not_depend_on_how_it_is_cut(scene, expected, tmp_path):
+    scorer = (-2.0, 3.1, 1.7, 4.3, 0.1, -0.2, 0.3, 0.7, -1.1, 0.9)
+    model = write_identity_model(tmp_path / "scorer.onnx", decode={"scorer": scorer})
+    whole = run((scene[0], model), tmp_path / "whole.gpkg", block=4096, workers=1)
+    assert_same(run((scene[0], model), tmp_path / "cut.gpkg", block=256, workers=2), whole)
+    # Polygons are the same, scores are not.
+    assert np.array_equal(whole[0], expected[0])
+    assert not all(np.array_equal(one, other) for one, other in zip(whole, expected, strict=True))
+
+
 @pytest.mark.parametrize("simplify", [Length(0, "px"), Length(0.75, "px"), Length(0.6, "m")])
 def test_polygons_fit_before_and_after_simplification(scene, tmp_path, simplify):
     geometry, *_ = run(scene, tmp_path / "out.gpkg", simplify=simplify, decode={"min_area_px": 1})

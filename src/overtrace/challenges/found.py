@@ -54,12 +54,18 @@ def find_objects(view: View, network: Network, min_score: float = 0.0) -> Found:
     return _find_instances(view, network, block, parameters, min_score)
 
 
+def are_large(areas: NDArray[np.int64], view: View, parameters: Parameters) -> NDArray[np.bool_]:
+    """Whether instances of so many pixels are answered."""
+    large: NDArray[np.bool_] = areas >= parameters.min_area_px
+    if parameters.min_area_m2 > 0 and view.grid.pixel_size_m is not None:
+        large &= areas * (view.grid.pixel_size_m[0] * view.grid.pixel_size_m[1]) >= parameters.min_area_m2
+    return large
+
+
 def _find_instances(view: View, network: Network, block: Block, parameters: Parameters, min_score: float) -> Found:
     labels, scores, peaks = _label(view, network, block, parameters)
     areas = np.bincount(labels.ravel(), minlength=len(scores) + 1)[1:]
-    kept = (scores >= min_score) & (areas >= parameters.min_area_px)
-    if parameters.min_area_m2 > 0 and view.grid.pixel_size_m is not None:
-        kept &= areas * (view.grid.pixel_size_m[0] * view.grid.pixel_size_m[1]) >= parameters.min_area_m2
+    kept = (scores >= min_score) & are_large(areas, view, parameters)
     height, width = view.raster.grid.height, view.raster.grid.width
     parts = {label - 1: part for label, part in cut_labels(resize_labels(labels, height, width)).items()}
     chosen = [i for i in parts if kept[i]]
@@ -75,7 +81,7 @@ def _label(
         labels, sums, first = decode_image(predict_planes(view, network, block, parameters.peak_px), parameters)
         rows, cols = np.divmod(first, labels.shape[1])
         peaks = (np.stack([cols, rows], axis=1) + 0.5) * view.scale - 0.5
-        return labels, score(sums), peaks if parameters.peak_px else None
+        return labels, score(sums, parameters.scorer), peaks if parameters.peak_px else None
     names = network.card.planes
     border = network.card.margin
     planes = predict_probabilities(view, network, block, border)[[names.index("interior"), names.index("touch")]]

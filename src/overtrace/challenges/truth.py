@@ -100,11 +100,12 @@ def _write_images(data: DataSet, folder: Path, sizes: set[float | None]) -> Name
     for i, name in enumerate(data.names):
         sample = data.read(i)
         sizes.add(sample.pixel_size_m)
-        _write_image(folder / f"{_file_stem(name)}.tif", sample.image, data.bands, sample.pixel_size_m)
+        write_image(folder / f"{_file_stem(name)}.tif", sample.image, data.bands, sample.pixel_size_m)
         yield _file_stem(name), sample
 
 
-def _write_image(path: Path, image: Image, bands: tuple[str, ...], pixel_size_m: float | None) -> None:
+def write_image(path: Path, image: Image, bands: tuple[str, ...], pixel_size_m: float | None) -> None:
+    """Write an image (H, W, bands) that states its bands and its scale, as GeoTIFF."""
     height, width, count = image.shape
     crs, east, north = SOMEWHERE
     place: dict[str, Any] = {}

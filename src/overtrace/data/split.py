@@ -1,7 +1,7 @@
 """Parts of a data set; validation is held out by ground, so that nothing is both learned and measured."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,6 +85,34 @@ def subset(data: DataSet, indices: Iterable[int]) -> DataSet:
         grounds=tuple(data.grounds[i] for i in chosen),
         read=_Chosen(data, chosen),
     )
+
+
+def choose_bands(data: DataSet, roles: Sequence[str]) -> DataSet:
+    """The same images in some of their bands, in this order; in all of them where none is named.
+
+    Raises:
+        BadData: if they lack one.
+    """
+    wanted = tuple(roles) or data.bands
+    missing = [role for role in wanted if role not in data.bands]
+    if missing:
+        raise BadData(f"{data.name} has no band {missing[0]}: it has {', '.join(data.bands)}")
+    if wanted == data.bands:
+        return data
+    return replace(data, bands=wanted, read=_Banded(data, tuple(data.bands.index(role) for role in wanted)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Banded:
+    data: DataSet
+    numbers: tuple[int, ...]
+
+    def __call__(self, i: int) -> Labelled:
+        labelled, first, last = self.data.read(i), self.numbers[0], self.numbers[-1]
+        # Bands that stand together are not copied.
+        together = self.numbers == tuple(range(first, last + 1))
+        chosen = slice(first, last + 1) if together else list(self.numbers)
+        return replace(labelled, image=labelled.image[..., chosen])
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,80 @@ def touching(labels: Labels, reach_px: int = 2) -> NDArray[np.bool_]:
     return touches
 
 
+def near_two(labels: Labels, sigma_px: float) -> NDArray[np.float32]:
+    """How near two different objects are to each pixel: 1 where they meet, 0 where no two are near.
+
+    Args:
+        labels: (H, W), 0 is background.
+        sigma_px: where the distances to the nearest object and to the nearest other one sum up to this, it is 0.61; an
+            object is at 0 from its own pixels.
+    Returns:
+        (H, W) exp(-(d1 + d2)^2 / (2 sigma^2)), 0 beyond four sigma.
+    Source:
+        Ronneberger et al., U-Net, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28, equation 2
+    """
+    near: NDArray[np.float32] = _near_two(labels, sigma_px)
+    return near
+
+
+@njit(cache=True, nogil=True)
+def _place(
+    label: int, far: float, first: int, first_far: float, other: int, other_far: float
+) -> tuple[int, float, int, float]:
+    """The two nearest labels and their distances, once one more is known."""
+    if label == 0:
+        return first, first_far, other, other_far
+    if label == first:
+        return first, min(far, first_far), other, other_far
+    if far < first_far:
+        return label, far, first, first_far
+    if far < other_far:
+        return first, first_far, label, far
+    return first, first_far, other, other_far
+
+
+@njit(cache=True, nogil=True)
+def _near_two(labels: Labels, sigma_px: float) -> NDArray[np.float32]:
+    """The two nearest labels of each column first: no third one of it can be among the two nearest of a pixel."""
+    height, width = labels.shape
+    far_away = 1e9
+    found = np.zeros((2, height, width), np.int64)
+    far = np.full((2, height, width), far_away)
+    for col in range(width):
+        for down in (True, False):
+            last, last_row, before, before_row = 0, 0, 0, 0
+            for i in range(height):
+                row = i if down else height - 1 - i
+                label = labels[row, col]
+                if label > 0:
+                    if label != last:
+                        before, before_row = last, last_row
+                    last, last_row = label, row
+                one, one_far = found[0, row, col], far[0, row, col]
+                two, two_far = found[1, row, col], far[1, row, col]
+                one, one_far, two, two_far = _place(last, (row - last_row) ** 2, one, one_far, two, two_far)
+                one, one_far, two, two_far = _place(before, (row - before_row) ** 2, one, one_far, two, two_far)
+                found[0, row, col], far[0, row, col] = one, one_far
+                found[1, row, col], far[1, row, col] = two, two_far
+    near = np.zeros((height, width), np.float32)
+    reach = int(4 * sigma_px) + 1
+    for row in range(height):
+        for col in range(width):
+            one, one_far, two, two_far = 0, far_away, 0, far_away
+            for shift in range(reach + 1):
+                if shift * shift >= two_far:
+                    break
+                for other in (col - shift, col + shift):
+                    if 0 <= other < width:
+                        for k in range(2):
+                            away = far[k, row, other] + shift * shift
+                            one, one_far, two, two_far = _place(found[k, row, other], away, one, one_far, two, two_far)
+            total = np.sqrt(one_far) + np.sqrt(two_far)
+            if total <= 4 * sigma_px:
+                near[row, col] = np.exp(total**2 / (-2 * sigma_px**2))
+    return near
+
+
 def find_centres(labels: Labels, count: int) -> NDArray[np.float64]:
     """A point within each object: its centroid, or the pixel deepest inside where the centroid lies outside of it.
 

@@ -1,5 +1,6 @@
 """From planes and seeds to the instances of one block, and what each scores."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,7 +113,53 @@ def sum_planes(labels: NDArray[np.int32], interior: NDArray[np.uint8], peak: NDA
     return Sums(*_sum(labels, interior, len(peak)), peak.astype(np.int64))
 
 
-def score(sums: Sums) -> NDArray[np.float32]:
-    """How sure the planes are of each instance: mean interior times highest distance of the seed, both 0 to 1."""
+@njit(cache=True, nogil=True)
+def _features(area: NDArray[np.int64], interior: NDArray[np.int64], peak: NDArray[np.int64]) -> NDArray[np.float64]:
+    features = np.ones((len(area), 10))
+    for i in range(len(area)):
+        pixels = max(area[i], 1)
+        features[i, 1] = interior[i] / pixels / 255
+        features[i, 2] = peak[i] / 255
+        features[i, 3] = np.log(pixels) / 10
+        k = 4
+        for one in range(1, 4):
+            for other in range(one, 4):
+                features[i, k] = features[i, one] * features[i, other]
+                k += 1
+    return features
+
+
+def features(sums: Sums) -> NDArray[np.float64]:
+    """What a scorer weighs of each instance.
+
+    Returns:
+        (n, 10) 1, mean interior m and highest distance p of the seed from 0 to 1, a tenth of the logarithm of the area
+        a, then mm, mp, ma, pp, pa, aa.
+    """
+    found: NDArray[np.float64] = _features(sums.area, sums.interior, sums.peak)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _weigh(features: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """One by one, so that the score of an instance does not depend on which others are rated with it."""
+    scores = np.empty(len(features), np.float32)
+    for i in range(len(features)):
+        total = 0.0
+        for k in range(len(weights)):
+            total += weights[k] * features[i, k]
+        scores[i] = 1 / (1 + np.exp(-total))
+    return scores
+
+
+def score(sums: Sums, scorer: Sequence[float] = ()) -> NDArray[np.float32]:
+    """How sure the planes are of each instance: mean interior times highest distance of the seed, both 0 to 1.
+
+    Args:
+        scorer: weights of ``features``, whose logistic regression it is instead, unless there are none.
+    """
+    if scorer:
+        learned: NDArray[np.float32] = _weigh(features(sums), np.array(scorer, np.float64))
+        return learned
     mean = sums.interior / np.maximum(sums.area, 1) / 255
     return (mean * (sums.peak / 255)).astype(np.float32)

@@ -26,3 +26,6 @@ class Parameters:
     """Instances of fewer pixels are dropped."""
     min_area_m2: float = 0.0
     """Instances of fewer square metres are dropped, where the scale of the image is known."""
+    scorer: tuple[float, ...] = ()
+    """Weights of ``instances.features``: an instance scores the logistic function of their sum; those that are missing
+    are 0; where there is none, see ``instances.score``."""

@@ -15,7 +15,8 @@ from PIL import Image
 from scipy import ndimage
 
 from overtrace.data.labelled import DataSet, Labelled, Objects, Scene
-from overtrace.data.targets import touching
+from overtrace.data.targets import near_two, touching
+from overtrace.learn.paste import paste_objects
 from overtrace.learn.recipe import Augment, Recipe, Source
 from overtrace.raster.scaling import Scaling
 
@@ -23,10 +24,11 @@ Crop = dict[str, torch.Tensor]
 """By the task: ``image`` (C, H, W) float32 from 0 to 1, and
 
 - planes: ``planes`` (3, H, W) float32 interior, touch, distance from 0 to 1; ``known`` (3, H, W) float32, 0 where
-  nobody knows;
+  nobody knows; perhaps ``inside_weight`` (H, W) float32;
 - detections: ``masks`` (n, H, W) uint8, ``kinds`` (n,) int64 from 0, ``ignore`` (H, W) bool;
 - classes: ``classes`` (H, W) uint8.
 """
+Box = tuple[float, float, float, float]
 LEAST_PX = 8
 """Of an object that is cut by the edge of a crop to fewer pixels than this, nothing is learned as a detection."""
 
@@ -37,6 +39,8 @@ class Pool:
 
     data: DataSet
     source: Source
+    taught: DataSet | None = None
+    """What a teacher says of the same images."""
 
 
 class Crops(torch.utils.data.Dataset[Crop]):
@@ -57,8 +61,35 @@ class Crops(torch.utils.data.Dataset[Crop]):
         labelled = pool.data.read(i)
         crop_px = self.recipe.fit.crop_px
         box = choose_box(labelled, pool.source, crop_px, rng)
+        image, truth = self._cut(which, i, box)
+        count = int(rng.poisson(self.recipe.augment.paste)) if self.recipe.augment.paste else 0
+        if count:
+            donor = int(rng.integers(len(pool.data)))
+            lender = pool.data.read(donor)
+            # Objects keep their size on the ground.
+            side = (box[2] - box[0]) * (labelled.pixel_size_m or 1) / (lender.pixel_size_m or 1)
+            other_image, other = self._cut(which, donor, place_box(lender, side, rng))
+            hills = pool.data.knows_peaks
+            pasted = paste_objects({"image": image, **truth}, {"image": other_image, **other}, count, hills, rng)
+            image, truth = pasted.pop("image"), pasted
+        turn = choose_turn(self.recipe.augment, rng)
+        image = change_light(apply_turn(image, turn), self.recipe.augment.light, rng)
+        turned = {name: apply_turn(part, turn) for name, part in truth.items()}
+        crop = _to_crop(image, turned, labelled, pool.data, self.recipe.task)
+        weights, teacher = self.recipe.planes, self.recipe.teacher
+        if self.recipe.task == "planes" and weights.gap > 0:
+            near = near_two(np.ascontiguousarray(turned["labels"]), weights.gap_sigma_px)
+            crop["inside_weight"] = _tensor(1 + np.float32(weights.gap) * near)
+        return crop if teacher is None or "taught" not in turned else _teach(crop, turned["taught"], teacher.share)
+
+    def _cut(self, which: int, i: int, box: Box) -> tuple[NDArray[np.float32], dict[str, NDArray[Any]]]:
+        """A box of an image of a pool, from 0 to 1, and what is true there."""
+        pool, crop_px = self.pools[which], self.recipe.fit.crop_px
+        labelled = pool.data.read(i)
         image = resize(labelled.image, box, crop_px, Image.Resampling.BILINEAR).astype(np.float32)
         truth = cut_truth(labelled, box, crop_px)
+        if pool.taught is not None:
+            truth["taught"] = resize(pool.taught.read(i).image, box, crop_px, Image.Resampling.BILINEAR)
         scalings = self._scalings(pool.data.bands)
         if (which, i) not in self._scales:
             self._scales[which, i] = measure_scale(labelled.image, scalings)
@@ -66,10 +97,7 @@ class Crops(torch.utils.data.Dataset[Crop]):
         image = (image - low) / (high - low)
         clipped = [scaling.clip for scaling in scalings]
         image[..., clipped] = np.clip(image[..., clipped], 0, 1)
-        turn = choose_turn(self.recipe.augment, rng)
-        image = change_light(apply_turn(image, turn), self.recipe.augment.light, rng)
-        turned = {name: apply_turn(part, turn) for name, part in truth.items()}
-        return _to_crop(image, turned, labelled, pool.data, self.recipe.task)
+        return image, truth
 
     def _scalings(self, bands: Sequence[str]) -> list[Scaling]:
         card = self.recipe.card
@@ -97,14 +125,15 @@ def measure_scale(image: NDArray[Any], scalings: Sequence[Scaling]) -> tuple[NDA
     return lows, highs
 
 
-Box = tuple[float, float, float, float]
-
-
 def choose_box(labelled: Labelled, source: Source, crop_px: int, rng: np.random.Generator) -> Box:
     """A square of the image: left, top, right, bottom in its pixels; no larger than the image."""
+    return place_box(labelled, crop_px * _choose_scale(labelled.pixel_size_m, source, rng), rng)
+
+
+def place_box(labelled: Labelled, side: float, rng: np.random.Generator) -> Box:
+    """A square of this side somewhere in an image; a smaller one where the image is."""
     height, width = labelled.image.shape[:2]
-    scale = _choose_scale(labelled.pixel_size_m, source, rng)
-    side = float(min(crop_px * scale, height, width))
+    side = float(min(side, height, width))
     top, left = rng.uniform(0, height - side), rng.uniform(0, width - side)
     return left, top, left + side, top + side
 
@@ -208,6 +237,13 @@ def _to_crop(
         "kinds": _tensor(labelled.kinds[found - 1].astype(np.int64)),
         "ignore": _tensor(truth["ignore"] > 0),
     }
+
+
+def _teach(crop: Crop, taught: NDArray[np.uint8], share: float) -> Crop:
+    """The same crop, a share of whose planes comes from a teacher, or all where nobody knows."""
+    said = _tensor(np.moveaxis(taught / np.float32(255), -1, 0))
+    planes = torch.where(crop["known"] > 0, torch.lerp(crop["planes"], said, share), said)
+    return crop | {"planes": planes, "known": torch.ones_like(crop["known"])}
 
 
 def _tensor(array: NDArray[Any]) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """From trained weights to model files: export, quantise, choose thresholds, measure, write the cards."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from overtrace.learn.folds import Fold
 from overtrace.learn.networks import load_own, make_network
 from overtrace.learn.progress import Progress
 from overtrace.learn.recipe import Augment, Recipe, read_recipe
+from overtrace.learn.scorer import learn_scorer
 from overtrace.learn.sources import Group, Materials, open_materials
 from overtrace.learn.tune import tune
 from overtrace.learn.validate import Held, hold, validate
@@ -89,6 +91,11 @@ def finish(
         tuning = [(network, one) for one in held if is_tuned(recipe, one.group)]
         if tuning:
             decode = tune(tuning, progress.say)
+            if recipe.validation.scorer:
+                tuned = draft_card.model_copy(update={"decode": decode})
+                known = [one for _, one in tuning]
+                learned = learn_scorer(network.with_card(tuned), known, progress.say)
+                decode = decode.model_copy(update={"scorer": learned})
         tuned = draft_card.model_copy(update={"decode": decode})
         measured = _measure(network.with_card(tuned), held, progress)
         scores |= {f"{tuned.name}: {group.challenge} on {group.name}": score for group, score in measured}
@@ -116,7 +123,7 @@ def draw_windows(recipe: Recipe, crops: Crops, count: int) -> list[NDArray[np.fl
     """Windows of what was learned, as large as the model file sees them, in the light that they were taken in."""
     fit_of_window = recipe.fit.model_copy(update={"crop_px": recipe.card.window})
     plain = recipe.model_copy(update={"fit": fit_of_window, "augment": Augment(turn=False, light=0)})
-    windows = Crops(plain, crops.pools)
+    windows = Crops(plain, [replace(pool, taught=None) for pool in crops.pools])
     return [windows[number]["image"].numpy() for number in range(count)]
 
 
@@ -155,7 +162,8 @@ def _score_rows(
 
 
 def _describe(recipe: Recipe, group: Group) -> str:
-    chosen = ", thresholds chosen on them" if is_tuned(recipe, group) else ""
+    what = "thresholds and scorer" if recipe.validation.scorer else "thresholds"
+    chosen = f", {what} chosen on them" if is_tuned(recipe, group) else ""
     if recipe.validation.folds:
         chosen = ", thresholds chosen by cross-validation over what was learned"
     return f"{group.name}: {len(group.data)} images{chosen}"

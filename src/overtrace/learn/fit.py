@@ -1,7 +1,6 @@
 """The training loop, from top to bottom."""
 
 import copy
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -11,17 +10,18 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from pydantic import ValidationError
 from torch import nn
 from torch.utils.data import DataLoader
 
 from overtrace.errors import BadOption, OvertraceError
 from overtrace.learn.crops import Batch, Crops, collate
-from overtrace.learn.networks import Losses, compute_losses, read_checkpoint
+from overtrace.learn.networks import Losses, compute_losses, prepare, read_checkpoint
 from overtrace.learn.recipe import Fit, Recipe
 from overtrace.learn.together import everywhere, join_statistics
 
 CHECKPOINT = "checkpoint.pt"
-TRAINING = ("seed", "network", "fit", "augment", "planes", "data")
+TRAINING = ("seed", "bands", "network", "teacher", "fit", "augment", "planes", "data")
 """The parts of a recipe that weights depend on."""
 
 
@@ -56,6 +56,7 @@ def fit(
     """
     choice = recipe.fit
     average = copy.deepcopy(network).to(fabric.device).eval()
+    kept, network = network, prepare(recipe, network)
     if fabric.world_size > 1:
         join_statistics(network)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -68,6 +69,8 @@ def fit(
     watcher.begin(done)
     if done:
         watcher.check(done, average)
+    if choice.last_step == 0 and fabric.is_global_zero:
+        keep(out / CHECKPOINT, 0, recipe, network, average, optimizer)
     steps = range(done + 1, choice.last_step + 1)
     for step, batch in zip(steps, draw_batches(crops, steps, fabric, loaders), strict=True):
         learning_rate = choice.learning_rate * schedule(step, choice)
@@ -75,13 +78,13 @@ def fit(
             group["lr"] = learning_rate * group["share"]
         # What a network draws by itself is a function of the step too.
         torch.manual_seed(int(np.random.SeedSequence([recipe.seed, step, fabric.global_rank]).generate_state(1)[0]))
-        losses = compute_losses(recipe, module, batch)
+        losses = compute_losses(recipe, module, batch, step / choice.steps)
         loss = torch.stack(list(losses.values())).sum()
         optimizer.zero_grad(set_to_none=True)
         fabric.backward(loss)
         fabric.clip_gradients(module, optimizer, max_norm=choice.clip)
         optimizer.step()
-        follow(average, network, min(choice.average, step / (step + 10)))
+        follow(average, kept, min(choice.average, step / (step + 10)))
         watcher.stepped(step, _tell(losses, fabric), learning_rate)
         if fabric.is_global_zero and (step % choice.keep_every == 0 or step == choice.last_step):
             keep(out / CHECKPOINT, step, recipe, network, average, optimizer)
@@ -187,14 +190,18 @@ def _read_kept(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     if not path.exists():
         return None
     held = read_checkpoint(path)
-    if tell_training(held.get("recipe", "{}")) != tell_training(recipe.model_dump_json()):
+    if not is_same_training(held.get("recipe"), recipe):
         raise BadOption(f"{path} was kept by another recipe: go on with that one, or choose another --out")
     return held
 
 
-def tell_training(recipe: str) -> dict[str, object]:
-    """What of a recipe, as JSON, the weights depend on: neither what is measured nor what the card says."""
-    return {name: value for name, value in json.loads(recipe).items() if name in TRAINING}
+def is_same_training(kept: Any, recipe: Recipe) -> bool:
+    """Whether weights were learned as a recipe says; it may measure something else, and have options that are newer."""
+    try:
+        other = Recipe.model_validate_json(kept)
+    except ValidationError:
+        return False
+    return all(getattr(other, name) == getattr(recipe, name) for name in TRAINING)
 
 
 def _go_on(path: Path, recipe: Recipe, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> int:

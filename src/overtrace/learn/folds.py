@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from overtrace.data.split import cut_grounds
+from overtrace.data.split import cut_grounds, named
 from overtrace.errors import BadOption
 from overtrace.learn.crops import Crops
 from overtrace.learn.fit import fit, kept_step
@@ -85,7 +85,8 @@ def train_fold(
     pools, groups = [], []
     for i, pool in enumerate(materials.pools):
         learned, held = cut_grounds(pool.data, recipe.validation.folds, number - 1, recipe.seed)
-        pools.append(replace(pool, data=learned))
+        taught = None if pool.taught is None else named(pool.taught, learned.names)
+        pools.append(replace(pool, data=learned, taught=taught))
         groups.append(Group(f"{held.name}-{i}", pool.source.challenge or RULES[recipe.task], held))
     network = make_network(recipe, len(materials.bands), len(materials.classes), data)
     crops = Crops(recipe, pools)

@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from overtrace.learn.recipe import PlaneWeights
+from overtrace.learn.scene_loss import lovasz
 from overtrace.learn.together import everywhere
 
 NEARLY = 0.02
@@ -13,7 +14,14 @@ NEARLY = 0.02
 
 
 def planes_loss(
-    logits: torch.Tensor, names: Sequence[str], planes: torch.Tensor, known: torch.Tensor, weights: PlaneWeights
+    logits: torch.Tensor,
+    names: Sequence[str],
+    planes: torch.Tensor,
+    known: torch.Tensor,
+    weights: PlaneWeights,
+    *,
+    inside_weight: torch.Tensor | None = None,
+    region: bool = False,
 ) -> torch.Tensor:
     """Cross-entropy of each plane, plus Dice of interior and touch; nothing where the truth is not known.
 
@@ -25,6 +33,8 @@ def planes_loss(
         planes: (N, 3, H, W) the truth of interior, touch and distance, from 0 to 1.
         known: (N, 3, H, W) 1 or 0, of each.
         weights: of each.
+        inside_weight: (N, H, W) of each pixel of the interior plane in the cross-entropy; None for 1.
+        region: whether the interior of each image loses by the Lovász extension of its IoU as well.
     Returns:
         A scalar: of the batches of all processes together.
     """
@@ -32,8 +42,12 @@ def planes_loss(
     is_inside, is_touching, depth = planes.unbind(1)
     inside_known, touch_known, depth_known = known.unbind(1)
     interior = said["interior"]
-    inside = _mean(binary_cross_entropy_with_logits(interior, is_inside, reduction="none"), inside_known)
-    loss = weights.interior * (inside + 0.5 * _dice(interior, is_inside, inside_known))
+    counts = inside_known if inside_weight is None else inside_known * inside_weight
+    inside = _mean(binary_cross_entropy_with_logits(interior, is_inside, reduction="none"), counts)
+    inside = inside + 0.5 * _dice(interior, is_inside, inside_known)
+    if region:
+        inside = inside + _lack_of_iou(interior, is_inside, inside_known)
+    loss = weights.interior * inside
     if "touch" in said:
         touch = said["touch"]
         # Touching borders are thin: a wrong pixel of them weighs more.
@@ -50,6 +64,16 @@ def planes_loss(
     return loss
 
 
+def _lack_of_iou(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """The mean over the images that show an object."""
+    lacks, images = logits.new_zeros(()), logits.new_zeros(())
+    for said, true, seen in zip(torch.sigmoid(logits.float()), truth >= 0.5, known > 0, strict=True):
+        if (true & seen).any():
+            lacks = lacks + lovasz(said[seen][None], true[seen][None].float()).sum()
+            images = images + 1
+    return everywhere(lacks) / everywhere(images).clamp(min=1)
+
+
 def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return everywhere((values * weights).sum()) / everywhere(weights.sum()).clamp(min=1)
 
@@ -59,6 +83,7 @@ def _entropy(share: torch.Tensor) -> torch.Tensor:
 
 
 def _dice(logits: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    found = torch.sigmoid(logits) * known
-    both = everywhere((found * truth).sum())
-    return 1 - (2 * both + 1) / (everywhere(found.sum() + (truth * known).sum()) + 1)
+    found, true = torch.sigmoid(logits) * known, truth * known
+    # The product of a truth of 0 or 1; of one between them, the least loss is where the answer is the truth itself.
+    both = everywhere(torch.minimum(found, true).sum())
+    return 1 - (2 * both + 1) / (everywhere(found.sum() + true.sum()) + 1)

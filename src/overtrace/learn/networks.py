@@ -1,5 +1,6 @@
 """The network of a recipe, and what it loses on a batch."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import avg_pool2d
 
 from overtrace.errors import BadModel, BadOption
 from overtrace.learn.crops import Batch
@@ -18,7 +20,7 @@ from overtrace.networks.convnext import ConvNeXt, load_torchvision
 from overtrace.networks.efficientnet_lite import EfficientNetLite0, load_pretrained
 from overtrace.networks.fpn import Fpn
 from overtrace.networks.mask_rcnn import IMAGENET, R50, MaskRcnn, Settings, Target
-from overtrace.networks.mini import Mini
+from overtrace.networks.mini import DeepMini, Mini
 from overtrace.networks.rcnn_files import load_detectron2, load_imagenet, unpickle
 from overtrace.networks.scene import Scene
 from overtrace.networks.ternausnet_v2 import TernausNetV2, load_ternausnet
@@ -37,9 +39,27 @@ def make_network(recipe: Recipe, bands: int, classes: int, folder: Path) -> nn.M
     """
     torch.manual_seed(recipe.seed)
     choice = recipe.network
-    start = folder / choice.start if choice.start else None
-    if start is not None and not start.is_file():
-        raise BadModel(f"{start} does not exist: network.start names a checkpoint, from the folder of --data")
+    starts = [folder / name for name in ([choice.start] if isinstance(choice.start, str) else choice.start) if name]
+    for start in starts:
+        if not start.is_file():
+            raise BadModel(f"{start} does not exist: network.start names a checkpoint, from the folder of --data")
+    network = _make(recipe, bands, classes, starts[0] if starts else None)
+    return network if len(starts) < 2 else _load_mean(network, starts)
+
+
+def _load_mean(network: nn.Module, paths: Sequence[Path]) -> nn.Module:
+    """A network with the mean of the averaged weights of several runs of ours; counts are those of the first."""
+    first, *others = [copy.deepcopy(load_own(network, path).state_dict()) for path in paths]
+    for name, value in first.items():
+        if value.is_floating_point():
+            first[name] = torch.stack([value, *(other[name] for other in others)]).mean(0)
+    network.load_state_dict(first)
+    return network
+
+
+def _make(recipe: Recipe, bands: int, classes: int, start: Path | None) -> nn.Module:
+    """The network of a recipe, with weights from a checkpoint where there is one."""
+    choice = recipe.network
     if isinstance(choice, MiniNetwork):
         return load_own(Mini(choice.size, bands, len(choice.planes)), start)
     if isinstance(choice, FpnNetwork):
@@ -59,6 +79,16 @@ def make_network(recipe: Recipe, bands: int, classes: int, folder: Path) -> nn.M
     network = MaskRcnn(_settings(R50 if known else IMAGENET, choice, classes))
     (load_detectron2 if known else load_imagenet)(network, start)
     return network
+
+
+def prepare(recipe: Recipe, network: nn.Module) -> nn.Module:
+    """The network as it learns: itself, or with what only learning needs around it; its weights are the same ones."""
+    choice = recipe.network
+    if not isinstance(choice, MiniNetwork) or not choice.deep:
+        return network
+    assert isinstance(network, Mini)
+    torch.manual_seed(recipe.seed)
+    return DeepMini(network, len(choice.planes))
 
 
 def _make_scene(choice: SceneNetwork, classes: int, start: Path | None) -> nn.Module:
@@ -131,13 +161,15 @@ def load_own(network: nn.Module, path: Path | None) -> nn.Module:
     return network
 
 
-def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
-    """What a network loses on a batch, by part; their sum is what it learns from."""
+def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch, share: float = 0.0) -> Losses:
+    """What a network loses on a batch, by part; their sum is what it learns from.
+
+    Args:
+        share: of the schedule that is behind it.
+    """
     image = batch["image"].to(memory_format=torch.channels_last)
     if recipe.task == "planes":
-        assert isinstance(recipe.network, MiniNetwork | FpnNetwork | TernausNetwork)
-        said, names = network(image), recipe.network.planes
-        return {"planes": planes_loss(said, names, batch["planes"], batch["known"], recipe.planes)}
+        return _lose_planes(recipe, network(image), batch, share)
     if recipe.task == "classes":
         assert isinstance(recipe.network, SceneNetwork)
         weights = image.new_tensor(recipe.network.class_weights) if recipe.network.class_weights else None
@@ -146,6 +178,39 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch) -> Losses:
     targets = make_targets(batch["masks"], batch["kinds"], batch["ignore"])
     losses: Losses = network.losses(image, targets)  # type: ignore[operator]
     return losses
+
+
+def shrink(planes: torch.Tensor, known: torch.Tensor, factor: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Planes and what is known of them at larger pixels: the mean of what is known, and how much that is.
+
+    Args:
+        planes, known: (N, 3, H, W).
+    """
+    share = avg_pool2d(known, factor)
+    return avg_pool2d(planes * known, factor) / share.clamp(min=1e-6), share
+
+
+def _lose_planes(recipe: Recipe, answer: torch.Tensor | Sequence[torch.Tensor], batch: Batch, share: float) -> Losses:
+    """Of the answer, and of those at larger pixels where a network has them while it learns."""
+    choice, weights = recipe.network, recipe.planes
+    assert isinstance(choice, MiniNetwork | FpnNetwork | TernausNetwork)
+    logits, *coarse = (answer,) if isinstance(answer, torch.Tensor) else answer
+    wrong = planes_loss(
+        logits,
+        choice.planes,
+        batch["planes"],
+        batch["known"],
+        weights,
+        inside_weight=batch.get("inside_weight"),
+        region=share > weights.lovasz_from,
+    )
+    parts = {"planes": wrong}
+    for larger in coarse:
+        assert isinstance(choice, MiniNetwork)
+        factor = logits.shape[-1] // larger.shape[-1]
+        planes, known = shrink(batch["planes"], batch["known"], factor)
+        parts[f"planes x {factor}"] = choice.deep * planes_loss(larger, choice.planes, planes, known, weights)
+    return parts
 
 
 def make_targets(masks: Sequence[torch.Tensor], kinds: Sequence[torch.Tensor], ignore: torch.Tensor) -> list[Target]:

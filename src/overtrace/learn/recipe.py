@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from overtrace.errors import BadOption
 from overtrace.models.card import DecodeParameters, DetectParameters
@@ -23,6 +23,10 @@ Task = Literal["planes", "detections", "classes"]
 Protocol = Literal["itc", "deepglobe", "trees", "sceneparsing", "camvid"]
 
 
+Starts = str | tuple[str, ...]
+"""One checkpoint, or several of runs of ours that began from the same weights, whose averaged weights are averaged."""
+
+
 class Frozen(BaseModel):
     """Unknown keys are errors, values do not change."""
 
@@ -35,7 +39,9 @@ class MiniNetwork(Frozen):
     kind: Literal["mini"]
     size: Literal["s", "m"] = "m"
     planes: tuple[Literal["interior", "touch", "distance"], ...] = ("interior", "touch", "distance")
-    start: str = ""
+    deep: float = Field(default=0.0, ge=0)
+    """Weight of the same loss at pixels 4 and 8 times as large, by heads that only learning has."""
+    start: Starts = ""
     """A checkpoint of a run of ours, from the folder of data; empty: from random weights."""
 
 
@@ -46,7 +52,7 @@ class FpnNetwork(Frozen):
     planes: tuple[Literal["interior", "touch", "distance"], ...] = ("interior", "touch", "distance")
     pretrained: bool = False
     """Begin with ImageNet's weights: needs overtrace[pretrained]."""
-    start: str = ""
+    start: Starts = ""
     """A checkpoint of a run of ours."""
 
 
@@ -54,7 +60,7 @@ class TernausNetwork(Frozen):
     """``networks.ternausnet_v2``."""
 
     kind: Literal["ternausnet_v2"]
-    start: str = ""
+    start: Starts = ""
     """A checkpoint in the published layout, or of a run of ours."""
     abs_weight: bool = False
     """Whether the weights of a published checkpoint were trained in place."""
@@ -67,7 +73,7 @@ class MaskRcnnNetwork(Frozen):
     """``networks.mask_rcnn``."""
 
     kind: Literal["mask_rcnn"]
-    start: str = ""
+    start: Starts = ""
     """A checkpoint in detectron2's layout, an ImageNet backbone in torchvision's, or of a run of ours."""
     settings: dict[str, Any] = {}
     """Of ``networks.mask_rcnn.Settings``."""
@@ -84,7 +90,7 @@ class SceneNetwork(Frozen):
     """What is learned beside cross-entropy."""
     class_weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """Of a pixel of each class; empty: all the same."""
-    start: str = ""
+    start: Starts = ""
     """A checkpoint of a run of ours, or for the large sizes ImageNet's weights in torchvision's layout."""
 
 
@@ -110,6 +116,12 @@ class PlaneWeights(Frozen):
     """How much more a pixel of a touching border weighs, in its plane."""
     peak: float = Field(default=4.0, ge=0)
     """How much more a pixel of distance 1 weighs than one of 0, in its plane."""
+    gap: float = Field(default=0.0, ge=0)
+    """How much more a pixel between two objects that all but touch weighs in the interior plane."""
+    gap_sigma_px: float = Field(default=5.0, gt=0)
+    """How soon that falls with its distances to both: see ``targets.near_two``."""
+    lovasz_from: Share = 1.0
+    """The share of the schedule after which the interior loses by the Lovász extension of its IoU too."""
     focus: float = Field(default=0.0, ge=0)
     """Power of the error by which a pixel of the distance plane weighs: above 0, what is nearly right weighs little."""
 
@@ -117,8 +129,8 @@ class PlaneWeights(Frozen):
 class Fit(Frozen):
     """How it is trained."""
 
-    steps: int = Field(gt=0)
-    """Those of the schedule."""
+    steps: int = Field(ge=0)
+    """Those of the schedule; 0: nothing is learned, what the network starts from is tuned, measured and exported."""
     stop: int | None = Field(default=None, gt=0)
     """The last step that is taken, if it is not the last of the schedule."""
     batch: int = Field(gt=0)
@@ -151,6 +163,19 @@ class Augment(Frozen):
     """In steps of a right angle, for images from above; else they are only mirrored from left to right."""
     light: Annotated[float, Field(ge=0)] = 1.0
     """Strength of another sun, camera and haze; 0 leaves the light as it is."""
+    paste: Annotated[float, Field(ge=0)] = 0.0
+    """Objects of another crop of the same source that are laid into one, on average; of planes alone."""
+
+
+class Teacher(Frozen):
+    """A model file of planes whose answers to what is learned are learned beside the truth."""
+
+    model: str
+    """From the folder of data."""
+    share: Share = 0.5
+    """Its weight against the truth; where nobody knows the truth, it stands alone."""
+    views: Literal[1, 8] = 1
+    """It is asked once, or of all turned and mirrored views, whose mean counts."""
 
 
 class Opening(Frozen):
@@ -203,6 +228,9 @@ class Validation(Frozen):
     folds: Annotated[int, Field(ge=0)] = 0
     """Parts of a cross-validation over what is learned, on which thresholds are chosen instead; each part costs as much
     as the run itself. 0: none."""
+    scorer: bool = False
+    """Whether the score of an instance is learned there too, and taken if it orders images that it did not see better
+    than the planes alone."""
 
 
 def _read_scaling(told: object) -> object:
@@ -243,7 +271,10 @@ class Recipe(Frozen):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     version: str = "1"
     seed: int = Field(default=0, ge=0)
+    bands: tuple[str, ...] = ()
+    """Those of the data that the network sees, in this order; empty: all. A teacher may see the others."""
     network: NetworkChoice
+    teacher: Teacher | None = None
     fit: Fit
     augment: Augment = Augment()
     planes: PlaneWeights = PlaneWeights()
@@ -251,6 +282,14 @@ class Recipe(Frozen):
     check: tuple[Check, ...] = ()
     validation: Validation = Validation()
     card: CardFacts = CardFacts()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.augment.paste and self.task != "planes":
+            raise ValueError(f"augment.paste is for planes alone, {self.network.kind} answers {self.task}")
+        if self.teacher is not None and self.task != "planes":
+            raise ValueError(f"there is a teacher of planes alone, {self.network.kind} answers {self.task}")
+        return self
 
     @property
     def task(self) -> Task:

@@ -1,6 +1,7 @@
 """A run from end to end: open the data, fit, export, choose thresholds, measure, write the cards."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 from overtrace.errors import BadOption, BadOutput
 from overtrace.learn.cards import draft
-from overtrace.learn.crops import Crops
+from overtrace.learn.crops import Crops, Pool
 from overtrace.learn.finish import finish
 from overtrace.learn.fit import CHECKPOINT, fit, kept_step
 from overtrace.learn.folds import check_fold, check_folds, place_fold, tell_fold, train_fold
@@ -79,6 +80,9 @@ def run(
     card = draft(recipe, materials.classes, materials.bands, "fp32", recipe_path)
     _open(out, recipe_path)
     fabric = open_fabric(recipe, machine)
+    if fabric.is_global_zero:
+        _ask_teacher(materials.pools, progress)
+    fabric.barrier()
     folds = [
         train_fold(recipe, materials, card, out, number, fabric, folder, machine.loaders, progress)
         for number in numbers
@@ -99,6 +103,14 @@ def run(
         return finish(recipe, recipe_path, materials, average, out, progress, folds)
     finally:
         log.close()
+
+
+def _ask_teacher(pools: Sequence[Pool], progress: Progress) -> None:
+    """Let the teacher answer all that is learned, before time is spent on learning; what it has answered is kept."""
+    for taught in (pool.taught for pool in pools if pool.taught is not None):
+        progress.say(f"{taught.name}: {len(taught):,} images")
+        for i in range(len(taught)):
+            taught.read(i)
 
 
 def _open(out: Path, recipe: Path) -> None:

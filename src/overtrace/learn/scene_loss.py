@@ -41,7 +41,7 @@ def scene_loss(
             present = torch.unique(classes[seen])
             found = image[present][:, seen].exp()
             true = (classes[seen] == present[:, None]).float()
-            lack = _lovasz(found, true) if region == "lovasz" else 1 - _soft_iou(found, true)
+            lack = lovasz(found, true) if region == "lovasz" else 1 - _soft_iou(found, true)
             total = total + weights[classes[seen]].sum() * lack.mean()
     return total, weight
 
@@ -53,8 +53,15 @@ def _soft_iou(found: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     return iou
 
 
-def _lovasz(found: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
-    """(classes,): errors from large to small, each times how much IoU goes by it."""
+def lovasz(found: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """The Lovász extension of what is lacking of a perfect IoU.
+
+    Args:
+        found: (classes, pixels) probabilities.
+        true: (classes, pixels) 0 or 1.
+    Returns:
+        (classes,): errors from large to small, each times how much IoU goes by it.
+    """
     errors, order = (found - true).abs().sort(dim=1, descending=True)
     true = true.gather(1, order)
     area = true.sum(1, keepdim=True)

@@ -19,12 +19,13 @@ from overtrace.data.labelled import DataSet
 from overtrace.data.labelme import open_labelme
 from overtrace.data.neon import open_neon
 from overtrace.data.spacenet import open_spacenet
-from overtrace.data.split import hold_out, share_grounds
+from overtrace.data.split import choose_bands, hold_out, share_grounds
 from overtrace.data.urban_california import open_urban_california
 from overtrace.data.vectors import open_vectors
 from overtrace.errors import BadOption
 from overtrace.learn.crops import Pool
-from overtrace.learn.recipe import Opening, Protocol, Recipe
+from overtrace.learn.recipe import MiniNetwork, Opening, Protocol, Recipe, TernausNetwork
+from overtrace.learn.teacher import ask_teacher
 
 READERS: dict[str, Callable[..., DataSet]] = {
     "ade20k": open_ade20k,
@@ -84,12 +85,13 @@ def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
             data = share_grounds(data, source.ground)
         if source.hold_out:
             data, held = hold_out(data, source.hold_out, rng)
+            held = choose_bands(held, recipe.bands)
             rule = source.challenge or RULES[recipe.task]
             groups.append(Group(f"{held.name}-{number}" if len(recipe.data) > 1 else held.name, rule, held))
         if source.weight:
-            pools.append(Pool(data, source))
+            pools.append(Pool(choose_bands(data, recipe.bands), source, _ask(data, recipe, folder, cache)))
     for check in recipe.check:
-        data = _open(check, recipe, folder, cache)
+        data = choose_bands(_open(check, recipe, folder, cache), recipe.bands)
         groups.append(Group(check.name or data.name, check.challenge or RULES[recipe.task], data, check.tune))
     if not pools:
         raise BadOption("nothing to learn from: every data set of the recipe has weight 0")
@@ -107,6 +109,14 @@ def _open(source: Opening, recipe: Recipe, folder: Path, cache: Path) -> DataSet
     if recipe.task == "planes" and len(data.classes) > 1 and data.truth == "objects":
         return replace(data, classes=(MANY,))
     return data
+
+
+def _ask(data: DataSet, recipe: Recipe, folder: Path, cache: Path) -> DataSet | None:
+    """What the teacher of a recipe says of a data set, where it has one."""
+    if recipe.teacher is None:
+        return None
+    assert isinstance(recipe.network, MiniNetwork | TernausNetwork)
+    return ask_teacher(data, recipe.teacher, recipe.network.planes, folder, cache)
 
 
 def open_data(source: Opening, folder: Path) -> DataSet:

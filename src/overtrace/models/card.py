@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from overtrace.errors import BadModel
 from overtrace.models.deepness import deepness_entries
@@ -36,6 +36,7 @@ class DecodeParameters(Frozen):
     min_seed_px: Pixels = 4
     min_area_px: Pixels = 8
     min_area_m2: Annotated[float, Field(ge=0)] = 0.0
+    scorer: Annotated[tuple[FiniteFloat, ...], Field(max_length=10)] = ()
 
 
 class DetectParameters(Frozen):

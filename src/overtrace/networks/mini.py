@@ -23,7 +23,7 @@ class Mini(nn.Module):
 
     def __init__(self, size: str = "m", bands: int = 3, planes: int = 3) -> None:
         super().__init__()
-        widths = WIDTHS[size]
+        self.widths = widths = WIDTHS[size]
         self.stem = nn.Sequential(_conv(bands, widths[0], stride=2), _conv(widths[0], widths[0]))
         self.down = nn.ModuleList(
             _stage(shallow, deep, depth) for (shallow, deep), depth in zip(pairwise(widths), DEPTHS, strict=True)
@@ -37,15 +37,39 @@ class Mini(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of the planes, full size."""
+        logits: torch.Tensor = self.head(self.features(image)[-1])
+        return logits
+
+    def features(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """What the way up knows at strides 16, 8, 4 and 2."""
         x = self.stem(image * 2 - 1)
         skips = []
         for stage in self.down:
             skips.append(x)
             x = stage(x)
+        features = []
         for skip, across, up in zip(reversed(skips), reversed(self.across), reversed(self.up), strict=True):
             x = up(skip + nn.functional.interpolate(across(x), scale_factor=2.0, mode="nearest"))
-        logits: torch.Tensor = self.head(x)
-        return logits
+            features.append(x)
+        return features
+
+
+class DeepMini(nn.Module):
+    """A ``Mini`` while it learns: it also says at larger pixels what the planes are, by heads that are dropped after.
+
+    Gives logits (N, planes, H, W), and those at strides 4 and 8.
+    """
+
+    def __init__(self, network: Mini, planes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.heads = nn.ModuleList(nn.Conv2d(width, planes, 1) for width in network.widths[1:3])
+        self.heads.apply(_initialise)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Logits from the smallest pixels to the largest."""
+        *_, eighth, fourth, half = self.network.features(image)
+        return self.network.head(half), self.heads[0](fourth), self.heads[1](eighth)
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from overtrace.decode.parameters import Parameters
 from overtrace.raster.arrays import Arrays
 from overtrace.vector.arcs import Chains, concatenate
 from overtrace.vector.rings import Polygons, build_polygons, join_chains
@@ -20,8 +21,8 @@ class Measures:
 
     joins: Mapping[str, np.ufunc]
     """For each column how its values for the pieces of an instance become that of the whole; ``area`` among them."""
-    rate: Callable[[Arrays], Rated]
-    """Takes those columns."""
+    rate: Callable[[Arrays, Parameters], Rated]
+    """Takes those columns, and how planes are decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,9 @@ class Assembler:
     one from the right or from below, and the seen block names that neighbour; so nothing is given back too early.
     """
 
-    def __init__(self, measures: Measures) -> None:
+    def __init__(self, measures: Measures, parameters: Parameters) -> None:
         self._measures = measures
+        self._parameters = parameters
         self._pieces: Arrays = {}
         self._chains: list[Chains] = []
 
@@ -85,4 +87,4 @@ class Assembler:
         return self._measured(polygons, columns)
 
     def _measured(self, polygons: Polygons, columns: Arrays) -> Instances:
-        return Instances(polygons, columns["area"], *self._measures.rate(columns))
+        return Instances(polygons, columns["area"], *self._measures.rate(columns, self._parameters))

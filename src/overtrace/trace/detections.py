@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.decode.detections import find_survivors, keep_largest, paint
+from overtrace.decode.parameters import Parameters
 from overtrace.models.detections import find_in_block
 from overtrace.models.runtime import Network
 from overtrace.raster.arrays import Arrays, load, save
@@ -68,7 +69,7 @@ def label_block(job: Job, block: Block) -> Labelled:
     return Labelled(framed, ids, columns, int(np.count_nonzero(valid[within(core, region)])))
 
 
-def rate_instances(columns: Arrays) -> Rated:
+def rate_instances(columns: Arrays, parameters: Parameters) -> Rated:
     """The network has said both."""
     return columns["score"], columns["class"]
 

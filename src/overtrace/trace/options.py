@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -109,7 +110,7 @@ def choose_parameters(card: Card, options: Options) -> tuple[Parameters, DetectP
             raise BadOption(f"--decode {name}={value:g} is no whole number")
         if name in ("interior", "touch", "distance") and not 1 <= value <= 255:
             raise BadOption(f"--decode {name}={value:g} is out of range: wanted 1 to 255")
-    whole = {name: int(value) for name, value in options.decode.items() if name in WHOLE}
+    whole: dict[str, Any] = {name: int(value) for name, value in options.decode.items() if name in WHOLE}
     parts = {name: value for name, value in options.decode.items() if name in PARTS}
     try:
         detect = DetectParameters(**card.detect.model_dump() | parts)

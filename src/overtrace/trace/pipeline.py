@@ -159,7 +159,7 @@ def _draw_all(
     job, options = bench.job, plan.options
     size = job.view.grid.pixel_size_m
     choice = Choice(plan.parameters.min_area_px, plan.parameters.min_area_m2, options.min_score)
-    assembler = Assembler(bench.method.measures)
+    assembler = Assembler(bench.method.measures, plan.parameters)
     kept = [np.zeros(0, np.int64)]
     for block in _map_missing(executor, bench.draw, job, drawn, plan.workers):
         outlines = load(job.outlines_file(block))

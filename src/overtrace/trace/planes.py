@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from overtrace.decode.components import Components, label_seeds, settle_ids, touching_pairs
 from overtrace.decode.flood import halo_px
 from overtrace.decode.instances import Sums, clear_background, grow_instances, score, sum_planes
+from overtrace.decode.parameters import Parameters
 from overtrace.models.planes import predict_planes
 from overtrace.models.runtime import Network
 from overtrace.raster.arrays import Arrays, load, save
@@ -181,7 +182,7 @@ def label_block(job: Job, block: Block) -> Labelled:
     return Labelled(framed, region.ids, columns, int(np.count_nonzero(interior)))
 
 
-def rate_instances(columns: Arrays) -> Rated:
+def rate_instances(columns: Arrays, parameters: Parameters) -> Rated:
     """The planes show objects of one class."""
-    scores = score(Sums(**columns))
+    scores = score(Sums(**columns), parameters.scorer)
     return scores, np.zeros(len(scores), np.int16)
