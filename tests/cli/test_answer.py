@@ -9,6 +9,8 @@ import pytest
 from overtrace.challenges.truth import write_truth
 from tests.support.drawn import draw_objects, gather
 from tests.support.identity_model import write_identity_model
+from tests.support.images import noise, write_image
+from tests.support.networks import write_conv_model
 
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:
@@ -72,3 +74,16 @@ def test_what_does_not_fit_is_one_line(folder, arguments, said):
     assert line.startswith("overtrace: error: ")
     assert said in line
     assert sorted(folder.rglob("*")) == before
+
+
+def test_it_looks_as_often_as_it_can(folder):
+    write_conv_model(folder / "conv.onnx", pixel_size_m=None)
+    write_image(folder / "noise.tif", noise(90, 120))
+    texts = []
+    for views in ([], ["--views", 8], ["--views", 1]):
+        done = run(
+            "answer", "trees", "--model", "conv.onnx", "--images", "noise.tif", *views, "--out", "v.csv", cwd=folder
+        )
+        assert done.returncode == 0, done.stderr
+        texts.append((folder / "v.csv").read_text())
+    assert texts[0] == texts[1] != texts[2]

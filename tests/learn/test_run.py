@@ -80,7 +80,8 @@ def test_the_card_tells_what_was_measured(trained, name, precision, other):
     card = read_card(folder / "out" / f"{name}.onnx")
     assert (card.name, card.precision, card.classes, card.window) == (name, precision, ("roof",), 64)
     assert re.fullmatch(rf"{re.escape((folder / 'r.toml').as_posix())} sha256 [0-9a-f]{{64}}", card.recipe)
-    score, *agreement = card.scores
+    score, more, *agreement = card.scores
+    assert (more.name, more.data) == ("itc with 8 views", score.data)
     assert (score.name, score.data) == ("itc", "squares: 1 images, thresholds chosen on them")
     assert score.value == pytest.approx(summary["scores"][f"{name}: itc on squares"], abs=1e-6)
     assert [figure.name.split(":")[0] for figure in agreement] == [f"against {other}"] * 3
@@ -138,7 +139,9 @@ def test_thresholds_of_parts_are_those_of_both_files(folded):
     cards = [read_card(folder / "out" / f"{name}.onnx") for name in ("tiny-fp32", "tiny")]
     assert cards[0].decode == cards[1].decode
     for card in cards:
-        assert [score.name for score in card.scores if "valid" in score.name] == ["cross-validated itc"] * 2
+        assert [score.name for score in card.scores if "valid" in score.name] == [
+            *("cross-validated itc", "cross-validated itc with 8 views") * 2
+        ]
 
 
 @pytest.mark.parametrize(("fold", "said"), [(3, "--fold 3: wanted 1 to 2"), (0, "--fold 0: wanted 1 to 2")])

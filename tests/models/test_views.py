@@ -10,7 +10,7 @@ from overtrace.models.card import Card
 from overtrace.models.classes import predict_classes
 from overtrace.models.runtime import RUNTIMES, Network, load_network
 from overtrace.models.view import view_image
-from overtrace.models.views import add_views
+from overtrace.models.views import add_views, check_views, most_views
 from overtrace.raster.source import open_raster
 from overtrace.trace.options import Options
 from overtrace.trace.pipeline import trace
@@ -125,3 +125,10 @@ def test_views_that_a_network_does_not_have(card, views, said):
     with pytest.raises(BadOption) as caught:
         add_views(Network(card, lambda: lambda window: ()), views)
     assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(("changes", "most"), [({}, 8), (SCENE, 6), (SCENE | {"stride": 64}, 2)])
+def test_as_often_as_it_can(changes, most):
+    card = identity_card(64, 8, **changes)
+    assert most_views(card) == most
+    check_views(card, most)

@@ -34,7 +34,7 @@ def answer(
     decode: Annotated[str, typer.Option(help="Decode parameters, such as interior=120,grow_px=24.")] = "",
     min_score: Annotated[float, typer.Option(help="Leave out objects that score less, from 0 to 1.")] = 0.0,
     runtime: Annotated[RuntimeName, typer.Option(help="What runs the network.")] = RuntimeName.openvino,
-    views: Annotated[int, typer.Option(help=VIEWS_HELP)] = 1,
+    views: Annotated[int, typer.Option(help=f"{VIEWS_HELP} 0: the most; more views, better answers.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Answer the images of a contest in its own format, ready for overtrace check.
@@ -77,19 +77,19 @@ def answer(
 
 
 def _load(model: str, runtime: RuntimeName, workers: int, decode: str, views: int) -> "Network":
-    """A model, decoded as its card says but for what the user changes; it looks ``views`` times."""
+    """A model, decoded as its card says but for what the user changes; it looks ``views`` times, for 0 the most."""
     from dataclasses import asdict
 
     from overtrace.models.card import DecodeParameters
     from overtrace.models.runtime import load_network
     from overtrace.models.shipped import find_model
-    from overtrace.models.views import add_views
+    from overtrace.models.views import add_views, most_views
     from overtrace.trace.options import Options, choose_parameters, parse_parameters
 
     network = load_network(find_model(model), runtime=runtime.value, workers=workers)
     planes, detections = choose_parameters(network.card, Options(decode=parse_parameters(decode)))
     changes = {"decode": DecodeParameters(**asdict(planes)), "detect": detections}
-    return add_views(network.with_card(network.card.model_copy(update=changes)), views)
+    return add_views(network.with_card(network.card.model_copy(update=changes)), views or most_views(network.card))
 
 
 def _describe(summary: "Summary", seconds: float, out: Path) -> str:

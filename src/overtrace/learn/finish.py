@@ -14,16 +14,17 @@ from overtrace.learn.crops import Crops
 from overtrace.learn.export import export_network, quantise_file
 from overtrace.learn.fit import CHECKPOINT
 from overtrace.learn.folds import Fold
+from overtrace.learn.measure import Measured, measure
 from overtrace.learn.networks import load_own, make_network
 from overtrace.learn.progress import Progress
 from overtrace.learn.recipe import Augment, Recipe, read_recipe
 from overtrace.learn.scorer import learn_scorer
 from overtrace.learn.sources import Group, Materials, open_materials
 from overtrace.learn.tune import tune
-from overtrace.learn.validate import Held, hold, validate
+from overtrace.learn.validate import hold
 from overtrace.learn.wrap import wrap
 from overtrace.models.card import DecodeParameters, Score, write_card
-from overtrace.models.runtime import Network, load_network
+from overtrace.models.runtime import load_network
 
 CALIBRATION_WINDOWS = 96
 AGREEMENT_WINDOWS = 16
@@ -97,8 +98,8 @@ def finish(
                 learned = learn_scorer(network.with_card(tuned), known, progress.say)
                 decode = decode.model_copy(update={"scorer": learned})
         tuned = draft_card.model_copy(update={"decode": decode})
-        measured = _measure(network.with_card(tuned), held, progress)
-        scores |= {f"{tuned.name}: {group.challenge} on {group.name}": score for group, score in measured}
+        measured = measure(network.with_card(tuned), held, progress)
+        scores |= {f"{tuned.name}: {one.name} on {one.group.name}": one.value for one in measured if one.is_score}
         figures = _score_rows(recipe, recipe_path, measured, agreement, "torch" if path == fp32 else "fp32", crops)
         write_card(source, tuned.model_copy(update={"scores": (*figures, *apart)}), path)
         working.unlink()
@@ -127,27 +128,19 @@ def draw_windows(recipe: Recipe, crops: Crops, count: int) -> list[NDArray[np.fl
     return [windows[number]["image"].numpy() for number in range(count)]
 
 
-def _measure(network: Network, held: Sequence[Held], progress: Progress) -> list[tuple[Group, float]]:
-    measured = []
-    for one in held:
-        score = validate(network, one)
-        progress.say(f"{network.card.name}: {one.group.challenge} {score:.4f} on {one.group.name}")
-        measured.append((one.group, score))
-    return measured
-
-
 def _measure_fold(fold: Fold, decode: DecodeParameters, recipe_path: Path, progress: Progress) -> Iterator[Score]:
     """What the network of a part scores on what it did not learn."""
     network = fold.network.with_card(fold.network.card.model_copy(update={"decode": decode}))
-    for group, score in _measure(network, fold.held, progress):
-        data = f"{group.name}: {len(group.data)} images, by a network that learned the others, thresholds chosen on all"
-        yield note_score(f"cross-validated {group.challenge}", score, data, recipe_path.as_posix())
+    for one in measure(network, fold.held, progress):
+        name, count = one.group.name, len(one.group.data)
+        data = f"{name}: {count} images, by a network that learned the others, thresholds chosen on all"
+        yield note_score(f"cross-validated {one.name}", one.value, data, recipe_path.as_posix())
 
 
 def _score_rows(
     recipe: Recipe,
     recipe_path: Path,
-    measured: Sequence[tuple[Group, float]],
+    measured: Sequence[Measured],
     agreement: dict[str, float],
     other: str,
     crops: Crops,
@@ -156,7 +149,7 @@ def _score_rows(
     names = ", ".join(sorted({pool.data.name for pool in crops.pools}))
     tiles = f"{AGREEMENT_WINDOWS} windows of {names}"
     return (
-        *(note_score(group.challenge, score, _describe(recipe, group), by) for group, score in measured),
+        *(note_score(one.name, one.value, _describe(recipe, one.group), by) for one in measured),
         *(note_score(f"against {other}: {name}", value, tiles, by) for name, value in agreement.items()),
     )
 

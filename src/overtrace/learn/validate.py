@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.challenges.answer import SCENES, answer
+from overtrace.challenges.challenge import Verdict
 from overtrace.challenges.found import Found, find_objects
 from overtrace.challenges.protocols import score_files
 from overtrace.challenges.truth import HeldOut, write_truth
@@ -56,6 +57,11 @@ def hold(group: Group, folder: Path, most: int | None) -> Held:
 
 def validate(network: Network, held: Held) -> float:
     """The score of a network on a set."""
+    return judge(network, held).score
+
+
+def judge(network: Network, held: Held) -> Verdict:
+    """What the contest would say of a network on a set."""
     scenes = held.group.challenge in SCENES
     suffix = {"itc": ".json"}.get(held.group.challenge, ".csv")
     out = held.folder.with_name(f"{held.folder.name}-answer{'' if scenes else suffix}")
@@ -69,7 +75,7 @@ def validate(network: Network, held: Held) -> float:
         bands=files.bands,
         pixel_size_m=files.pixel_size_m,
     )
-    return score_files(held.group.challenge, files.ask(out)).score
+    return score_files(held.group.challenge, files.ask(out))
 
 
 def draw_sheet(network: Network, held: Held, path: Path) -> Picture:

@@ -31,8 +31,14 @@ def check_views(card: Card, views: int) -> None:
     known = VIEWS[card.task]
     if views not in known:
         raise BadOption(f"--views {views}: {card.name} answers {card.task}: use {' or '.join(map(str, known))}")
-    if views > 2 and card.task == "classes" and card.stride == card.window:
+    if views > most_views(card):
         raise BadOption(f"--views {views}: {card.name} takes windows of {card.window} pixels alone: use 1 or 2")
+
+
+def most_views(card: Card) -> int:
+    """The most often that the network of a card can look."""
+    fixed = card.task == "classes" and card.stride == card.window
+    return 2 if fixed else VIEWS[card.task][-1]
 
 
 def add_views(network: Network, views: int) -> Network:
