@@ -13,7 +13,15 @@ from torch.nn.functional import avg_pool2d
 from overtrace.errors import BadModel, BadOption
 from overtrace.learn.crops import Batch
 from overtrace.learn.losses import planes_loss
-from overtrace.learn.recipe import FpnNetwork, MaskRcnnNetwork, MiniNetwork, Recipe, SceneNetwork, TernausNetwork
+from overtrace.learn.recipe import (
+    FpnNetwork,
+    MaskRcnnNetwork,
+    MiniNetwork,
+    Recipe,
+    SceneNetwork,
+    TernausNetwork,
+    UnetNetwork,
+)
 from overtrace.learn.scene_loss import scene_loss
 from overtrace.learn.together import everywhere
 from overtrace.networks.convnext import ConvNeXt, load_torchvision
@@ -24,6 +32,7 @@ from overtrace.networks.mini import DeepMini, Mini
 from overtrace.networks.rcnn_files import load_detectron2, load_imagenet, unpickle
 from overtrace.networks.scene import Scene
 from overtrace.networks.ternausnet_v2 import TernausNetV2, load_ternausnet
+from overtrace.networks.unet import Unet
 
 Losses = dict[str, torch.Tensor]
 
@@ -62,6 +71,8 @@ def _make(recipe: Recipe, bands: int, classes: int, start: Path | None) -> nn.Mo
     choice = recipe.network
     if isinstance(choice, MiniNetwork):
         return load_own(Mini(choice.size, bands, len(choice.planes)), start)
+    if isinstance(choice, UnetNetwork):
+        return load_own(Unet(bands, len(choice.planes), choice.widths, choice.blocks), start)
     if isinstance(choice, FpnNetwork):
         fpn = Fpn(bands, len(choice.planes))
         if choice.pretrained:
@@ -193,7 +204,7 @@ def shrink(planes: torch.Tensor, known: torch.Tensor, factor: int) -> tuple[torc
 def _lose_planes(recipe: Recipe, answer: torch.Tensor | Sequence[torch.Tensor], batch: Batch, share: float) -> Losses:
     """Of the answer, and of those at larger pixels where a network has them while it learns."""
     choice, weights = recipe.network, recipe.planes
-    assert isinstance(choice, MiniNetwork | FpnNetwork | TernausNetwork)
+    assert isinstance(choice, MiniNetwork | UnetNetwork | FpnNetwork | TernausNetwork)
     logits, *coarse = (answer,) if isinstance(answer, torch.Tensor) else answer
     wrong = planes_loss(
         logits,

@@ -45,6 +45,19 @@ class MiniNetwork(Frozen):
     """A checkpoint of a run of ours, from the folder of data; empty: from random weights."""
 
 
+class UnetNetwork(Frozen):
+    """``networks.unet``."""
+
+    kind: Literal["unet"]
+    widths: tuple[Annotated[int, Field(gt=0)], ...] = Field(default=(32, 64, 96, 128), min_length=1, max_length=5)
+    """Channels at strides 2, 4, 8 and so on."""
+    blocks: int = Field(default=2, gt=0)
+    """Residual blocks on the way down at each stride."""
+    planes: tuple[Literal["interior", "touch", "distance"], ...] = ("interior", "touch", "distance")
+    start: Starts = ""
+    """A checkpoint of a run of ours."""
+
+
 class FpnNetwork(Frozen):
     """``networks.fpn``."""
 
@@ -95,10 +108,12 @@ class SceneNetwork(Frozen):
 
 
 NetworkChoice = Annotated[
-    MiniNetwork | FpnNetwork | TernausNetwork | MaskRcnnNetwork | SceneNetwork, Field(discriminator="kind")
+    MiniNetwork | UnetNetwork | FpnNetwork | TernausNetwork | MaskRcnnNetwork | SceneNetwork,
+    Field(discriminator="kind"),
 ]
 TASKS: dict[str, Task] = {
     "mini": "planes",
+    "unet": "planes",
     "fpn": "planes",
     "ternausnet_v2": "planes",
     "mask_rcnn": "detections",
