@@ -12,7 +12,7 @@ TREES = Path(__file__).parents[2] / "recipes" / "trees.toml"
 
 def test_the_shipped_recipe_reads():
     recipe = read_recipe(TREES)
-    assert (recipe.name, recipe.network.size) == ("trees", "m")
+    assert (recipe.name, recipe.network.kind) == ("trees", "fpn")
     assert recipe.fit.warm_up < recipe.fit.steps
 
 
@@ -48,7 +48,7 @@ def test_the_recipe_of_deepglobe_sees_chips_as_ternausnet_does():
         ('size = "m"', 'size = "xl"', "network.mini.size"),
         ("seed = ", "sede = ", "sede: Extra inputs"),
         ('kind = "mini"', 'kind = "maxi"', "network: Input tag 'maxi'"),
-        ("own_size = 0.15", "own_size = 15", "data.1.own_size"),
+        ("own_size = 0.4", "own_size = 4", "data.0.own_size"),
         ("[network]", "[network", "cannot be read as a recipe"),
     ],
 )
