@@ -45,9 +45,9 @@ def test_the_recipe_of_deepglobe_sees_chips_as_ternausnet_does():
     [
         ("batch = 8", "batch = 0", "fit.batch"),
         ("crop_px = 192", "crop_px = 200", "fit.crop_px: Input should be a multiple of 32"),
-        ('size = "m"', 'size = "xl"', "network.mini.size"),
+        ("pretrained = true", "pretrained = 3", "network.fpn.pretrained"),
         ("seed = ", "sede = ", "sede: Extra inputs"),
-        ('kind = "mini"', 'kind = "maxi"', "network: Input tag 'maxi'"),
+        ('kind = "fpn"', 'kind = "maxi"', "network: Input tag 'maxi'"),
         ("own_size = 0.4", "own_size = 4", "data.0.own_size"),
         ("[network]", "[network", "cannot be read as a recipe"),
     ],
