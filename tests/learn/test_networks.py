@@ -202,3 +202,15 @@ def test_several_starts_are_averaged(choice, tmp_path):
         torch.testing.assert_close(value, wanted)
     assert same(parts[0], make({**choice, "start": names[:1]}, tmp_path)[1])
     assert "9.pt does not exist" in complain({**choice, "start": [names[0], "9.pt"]}, tmp_path)
+
+
+def test_the_region_counts_from_a_share_of_the_schedule_on(tmp_path):
+    image, truth = torch.rand(1, 3, 64, 64), torch.zeros(1, 64, 64, dtype=torch.uint8)
+    recipe, network = make({"kind": "scene", "region": "lovasz", "region_from": 0.5}, tmp_path)
+    plain, _ = make({"kind": "scene"}, tmp_path)
+    batch = {"image": image, "classes": truth}
+    early, late, never = (
+        compute_losses(one, network.eval(), batch, share)["classes"].item()
+        for one, share in ((recipe, 0.49), (recipe, 0.5), (plain, 0.9))
+    )
+    assert early == never < late

@@ -184,7 +184,8 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch, share: floa
     if recipe.task == "classes":
         assert isinstance(recipe.network, SceneNetwork)
         weights = image.new_tensor(recipe.network.class_weights) if recipe.network.class_weights else None
-        wrong, weight = scene_loss(network(image), batch["classes"], weights, recipe.network.region)
+        region = recipe.network.region if share >= recipe.network.region_from else "none"
+        wrong, weight = scene_loss(network(image), batch["classes"], weights, region)
         return {"classes": everywhere(wrong) / everywhere(weight).clamp(min=1)}
     targets = make_targets(batch["masks"], batch["kinds"], batch["ignore"])
     losses: Losses = network.losses(image, targets)  # type: ignore[operator]

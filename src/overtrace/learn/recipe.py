@@ -96,11 +96,13 @@ class SceneNetwork(Frozen):
     """``networks.scene``."""
 
     kind: Literal["scene"]
-    size: Literal["lite0", "lite0-fine", "large", "larger"] = "lite0"
+    size: Literal["lite0", "lite0-fine", "lite0-full", "large", "larger"] = "lite0"
     pretrained: bool = False
     """Begin with ImageNet's weights: needs overtrace[pretrained]."""
     region: Literal["none", "iou", "lovasz"] = "none"
     """What is learned beside cross-entropy."""
+    region_from: Share = 0.0
+    """The share of the schedule after which it is."""
     class_weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """Of a pixel of each class; empty: all the same."""
     start: Starts = ""

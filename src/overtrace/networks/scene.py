@@ -1,8 +1,8 @@
 """A class at every pixel: an encoder, a look at the surroundings, and a light pyramid.
 
 The deepest features see their surroundings by means over 3, 7 and 15 of them and over the whole image, all at
-stride 1, so that images of any size pass. They then go up the strides, joined by the finer features, to stride 4 or 2.
-The head is plain convolutions, means, sums and nearest upsampling: those quantise to int8 with little loss.
+stride 1, so that images of any size pass. They then go up the strides, joined by the finer features, to stride 4, 2 or
+1. The head is plain convolutions, means, sums and nearest upsampling: those quantise to int8 with little loss.
 """
 
 from collections.abc import Sequence
@@ -33,10 +33,13 @@ class Size:
 SIZES = {
     "lite0": Size("lite0", (64, 128, 128, 128)),
     "lite0-fine": Size("lite0", (32, 64, 128, 128, 128)),
+    "lite0-full": Size("lite0", (16, 32, 64, 128, 128, 128)),
     "large": Size("tiny", (128, 256, 256, 256)),
     "larger": Size("small", (128, 256, 256, 256)),
 }
 REACHES = (3, 7, 15)
+DETAIL = 16
+"""Features at full size, for a network that answers there: what is one pixel wide is lost in the encoder."""
 
 
 class Scene(nn.Module):
@@ -49,13 +52,18 @@ class Scene(nn.Module):
         super().__init__()
         choice = SIZES[size]
         self.encoder = EfficientNetLite0() if choice.encoder == "lite0" else ConvNeXt(choice.encoder)
-        self.pyramid = Pyramid(self.encoder.widths[-len(choice.widths) :], choice.widths)
+        self.detail = _conv(3, DETAIL, 3) if choice.stride == 1 else None
+        inputs = self.encoder.widths if self.detail is None else (DETAIL, *self.encoder.widths)
+        self.pyramid = Pyramid(inputs[-len(choice.widths) :], choice.widths)
         self.classify = nn.Sequential(nn.Dropout2d(0.1), nn.Conv2d(choice.widths[0], classes, 1))
         self.pyramid.apply(initialise)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of the classes."""
-        logits: torch.Tensor = self.classify(self.pyramid(self.encoder(image)))
+        features = self.encoder(image)
+        if self.detail is not None:
+            features = [self.detail(image * 2 - 1), *features]
+        logits: torch.Tensor = self.classify(self.pyramid(features))
         return logits
 
 
