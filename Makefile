@@ -5,7 +5,6 @@
 
 PYTHON ?= python3
 VENV := .venv
-STREETS := packages/overtrace-streets
 BIN := $(VENV)/bin
 
 # Training is tested in a process of its own: beside a browser and all else it once ended in a segmentation fault.
@@ -38,12 +37,12 @@ $(VENV)/venv.stamp:
 		{ $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install pip; }
 	touch $@
 
-$(VENV)/core.stamp: $(VENV)/venv.stamp pyproject.toml $(STREETS)/pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --editable $(STREETS)
+$(VENV)/core.stamp: $(VENV)/venv.stamp pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
-$(VENV)/dev.stamp: $(VENV)/venv.stamp pyproject.toml $(STREETS)/pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable $(STREETS)
+$(VENV)/dev.stamp: $(VENV)/venv.stamp pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $(VENV)/core.stamp $@
 
 clean:
