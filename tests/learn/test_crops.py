@@ -10,7 +10,7 @@ from overtrace.data.labelled import Scene  # noqa: E402
 from overtrace.learn.crops import Crops, change_light, collate, measure_scale, resize  # noqa: E402
 from overtrace.raster.scaling import Scaling  # noqa: E402
 from tests.support.labelled import draw_crowns  # noqa: E402
-from tests.support.recipes import make_pool, make_recipe  # noqa: E402
+from tests.support.recipes import Given, make_pool, make_recipe  # noqa: E402
 
 OWN = {"own_size": 1.0}
 VARIED = {"pixel_size_m": (0.25, 0.9)}
@@ -175,3 +175,22 @@ def test_gaps_weigh_more_where_the_recipe_says_so():
     assert weight.max() == pytest.approx(1 + 8 * np.exp(-2), rel=0.2)
     assert weight[~inside].max() > 1
     assert "inside_weight" not in crops()[0]
+
+
+def test_what_keeps_its_pixel_size_keeps_its_pixels():
+    image = np.random.default_rng(0).integers(0, 256, (70, 90, 3)).astype(np.uint8)
+    pool = make_pool(replace(draw_crowns(), image=image, labels=np.zeros((70, 90), np.int32)), **OWN)
+    pool = replace(
+        pool,
+        data=replace(
+            pool.data,
+            read=Given(
+                [replace(pool.data.read(0), ignore=np.zeros((70, 90), bool), peaks=np.zeros((70, 90), np.uint8))]
+            ),
+        ),
+    )
+    drawn = crops(pool, augment={"light": 0, "turn": False})
+    patches = np.lib.stride_tricks.sliding_window_view(image, (64, 64), axis=(0, 1))
+    for number in range(4):
+        crop = np.round(drawn[number]["image"].numpy() * 255).astype(np.uint8)
+        assert any((patches == way).all((2, 3, 4)).any() for way in (crop, crop[..., ::-1]))

@@ -131,10 +131,15 @@ def choose_box(labelled: Labelled, source: Source, crop_px: int, rng: np.random.
 
 
 def place_box(labelled: Labelled, side: float, rng: np.random.Generator) -> Box:
-    """A square of this side somewhere in an image; a smaller one where the image is."""
+    """A square of this side somewhere in an image; a smaller one where the image is.
+
+    One of whole pixels begins at one: what is cut at the image's own pixel size is as sharp as what is answered later.
+    """
     height, width = labelled.image.shape[:2]
     side = float(min(side, height, width))
     top, left = rng.uniform(0, height - side), rng.uniform(0, width - side)
+    if side.is_integer():
+        top, left = float(round(top)), float(round(left))
     return left, top, left + side, top + side
 
 
