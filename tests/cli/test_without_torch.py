@@ -18,7 +18,7 @@ sys.meta_path.insert(0, Absent())
 from overtrace.cli.main import main
 main()
 """
-EXTRAS = {"torch", "onnx", "nncf", "scipy", "skimage", "pandas", "geopandas", "pyarrow", "psutil", "PIL"}
+EXTRAS = {"torch", "onnx", "nncf", "skimage", "pandas", "geopandas", "pyarrow", "psutil"}
 
 
 def run_without(extras, *arguments):
