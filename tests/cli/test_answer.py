@@ -62,6 +62,14 @@ def test_all_options_and_the_summary_as_json(folder):
         (("answer", "camvid", "--model", "m.onnx"), "identity answers planes, camvid wants classes: use another model"),
         (("answer", "itc", "--model", "m.onnx"), "give the list of the contest with --ids"),
         (("answer", "trees", "--model", "m.onnx", "--decode", "x=1"), "--decode x is unknown"),
+        (
+            ("answer", "trees", "--model", "m.onnx", "--decode", "peak_px=9,min_seed_px=1"),
+            "--decode peak_px=9: wanted at most the margin of identity, 8",
+        ),
+        (
+            ("answer", "trees", "--model", "m.onnx", "--decode", "peak_px=2"),
+            "--decode: peaks are seeds of 1 pixel: where peak_px is not 0, min_seed_px=1 is wanted",
+        ),
         (("answer", "itc", "--model", "m.onnx", "--views", 2), "--views 2: identity answers planes: use 1 or 8"),
         (("answer", "trees", "--model", "m.onnx", "--workers", -1), "--workers -1: wanted how many images"),
     ],

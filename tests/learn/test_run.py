@@ -1,5 +1,6 @@
 import csv
 import re
+import shutil
 
 import pytest
 from PIL import Image
@@ -7,6 +8,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from overtrace.errors import BadOption  # noqa: E402
+from overtrace.learn.finish import finish_run  # noqa: E402
 from overtrace.learn.run import Machine, run  # noqa: E402
 from overtrace.models.card import read_card  # noqa: E402
 from tests.support.images import noise, write_image  # noqa: E402
@@ -142,6 +144,24 @@ def test_thresholds_of_parts_are_those_of_both_files(folded):
         assert [score.name for score in card.scores if "valid" in score.name] == [
             *("cross-validated itc", "cross-validated itc with 8 views") * 2
         ]
+
+
+def test_a_run_that_is_exported_again_keeps_its_thresholds(folded, tmp_path):
+    folder, *_ = folded
+    shutil.copytree(folder / "out", tmp_path / "out")
+    before = read_card(tmp_path / "out" / "tiny.onnx")
+    finish_run(tmp_path / "out", folder, Notes())
+    after = read_card(tmp_path / "out" / "tiny.onnx")
+    assert after.decode == before.decode
+    assert [(score.name, score.value, score.data) for score in after.scores] == [
+        (score.name, score.value, score.data) for score in before.scores
+    ]
+    # Without all parts nothing is said to be chosen on them.
+    (tmp_path / "out" / "fold-2" / "checkpoint.pt").unlink()
+    finish_run(tmp_path / "out", folder, Notes())
+    names = [score.name for score in read_card(tmp_path / "out" / "tiny.onnx").scores]
+    assert names
+    assert not any("valid" in name for name in names)
 
 
 @pytest.mark.parametrize(("fold", "said"), [(3, "--fold 3: wanted 1 to 2"), (0, "--fold 0: wanted 1 to 2")])

@@ -72,7 +72,7 @@ def test_a_score_is_learned_where_the_planes_mislead(tmp_path):
     network = answering()
     images = judge(network, held)
     assert [image.true.tolist() for image in images] == [[False, True, True, False]] * 6
-    weights = learn_scorer(network, [held], said.append)
+    weights = learn_scorer([(network, held)], said.append)
     assert said == ["score of instances: average precision 0.5000 by the planes, 1.0000 learned, on images left out"]
     decode = network.card.decode.model_copy(update={"scorer": weights})
     assert validate(network, held) == pytest.approx(0.5, abs=0.01)
@@ -84,7 +84,7 @@ def test_what_is_all_true_teaches_nothing(tmp_path):
         Group("drawn", "itc", gather([draw_objects(n, 64, 64, [(4, 24, 4, 24)]) for n in "ab"])), tmp_path, None
     )
     said = []
-    assert learn_scorer(answering(), [held], said.append) == ()
+    assert learn_scorer([(answering(), held)], said.append) == ()
     assert said == ["the score is not learned: all instances are true, or none"]
 
 

@@ -9,6 +9,7 @@ from overtrace.errors import BadOption  # noqa: E402
 from overtrace.learn.crops import Crops  # noqa: E402
 from overtrace.learn.recipe import Recipe, Teacher  # noqa: E402
 from overtrace.learn.run import Machine, run  # noqa: E402
+from overtrace.learn.sources import open_materials  # noqa: E402
 from overtrace.learn.teacher import ask_teacher, load_teacher  # noqa: E402
 from overtrace.models.card import read_card  # noqa: E402
 from tests.learn.test_run import Notes  # noqa: E402
@@ -122,3 +123,14 @@ def test_a_student_learns_from_some_bands_what_a_teacher_says_of_all(tmp_path):
 def test_a_teacher_of_classes_is_refused():
     with pytest.raises(ValueError, match="there is a teacher of planes alone, scene answers classes"):
         Recipe.model_validate(make_facts(network={"kind": "scene"}, teacher={"model": "t.onnx"}))
+
+
+@pytest.mark.parametrize("kind", ["mini", "unet", "fpn"])
+def test_any_network_of_planes_can_be_taught(tmp_path, kind):
+    write_squares(tmp_path / "squares", 2)
+    write_identity_model(tmp_path / "teacher.onnx", window=64, margin=8)
+    recipe = make_recipe(
+        data=[{"reader": "labelme", "folder": "squares"}], network={"kind": kind}, teacher={"model": "teacher.onnx"}
+    )
+    (pool,) = open_materials(recipe, tmp_path, tmp_path / "cache").pools
+    assert pool.taught.read(0).image.shape == (96, 96, 3)

@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 from overtrace.data.labelled import VOID
 from overtrace.errors import BadOption
 from overtrace.learn.sources import Group
-from overtrace.learn.tune import remember, tune
+from overtrace.learn.tune import choose_grid, remember, tune
 from overtrace.learn.validate import draw_sheet, hold, validate
 from overtrace.models.card import DecodeParameters
 from overtrace.models.planes import LEVELS
@@ -100,3 +100,9 @@ def test_what_is_remembered_is_what_would_be_answered():
         (found,) = quick.ask(window)
         np.testing.assert_array_equal(np.floor(found[0] * np.float32(LEVELS) + np.float32(0.5)), levels)
     assert len(calls) == 1
+
+
+def test_peaks_are_tried_as_far_as_the_margin():
+    grid = choose_grid(DecodeParameters(peak_px=2, min_seed_px=1), 3)
+    assert (list(grid["peak_px"]), list(grid["min_seed_px"])) == ([1, 2, 3], [1])
+    assert "peak_px" not in choose_grid(DecodeParameters(), 8)

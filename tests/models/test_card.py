@@ -33,7 +33,8 @@ def test_decode_parameters_are_those_of_decode():
         {"planes": ()},
         {"classes": ()},
         {"decode": {"interior": 0}},
-        {"decode": {"peak_px": 9}},
+        {"decode": {"peak_px": 9, "min_seed_px": 1}},
+        {"decode": {"peak_px": 2, "min_seed_px": 2}},
         {"scaling": {"divide": 255}},
     ],
 )

@@ -82,6 +82,12 @@ def test_peaks_are_the_highest_around_and_lie_in_objects(asked):
     assert apart.min() > 2
 
 
+def test_peaks_that_reach_beyond_the_margin_are_refused(asked):
+    view, network, lattice = asked
+    with pytest.raises(ValueError, match="peaks within 9 pixels is not within the margin of 8"):
+        predict_planes(view, network, lattice.blocks(view.grid, 120)[0], peak_px=9)
+
+
 def test_peaks_are_the_same_in_any_block(asked):
     view, network, lattice = asked
     (whole,) = (predict_planes(view, network, block, peak_px=3) for block in lattice.blocks(view.grid, 120))

@@ -50,7 +50,6 @@ def read_trees(path: Path, limits: Limits | None = None, columns: Columns = BOX)
 
     Args:
         columns: which are read where there are both.
-
     Raises:
         BadAnswer: that names the first fault, and says how many more there are.
     """

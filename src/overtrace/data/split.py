@@ -1,7 +1,7 @@
 """Parts of a data set; validation is held out by ground, so that nothing is both learned and measured."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,9 +22,7 @@ def hold_out(data: DataSet, share: float, rng: np.random.Generator) -> tuple[Dat
     if len(grounds) < 2:
         raise BadData(f"{data.name} shows {len(grounds)} ground: two are needed to hold one out, add images")
     count = min(max(round(share * len(grounds)), 1), len(grounds) - 1)
-    held = {grounds[i] for i in rng.permutation(len(grounds))[:count]}
-    chosen = np.array([ground in held for ground in data.grounds])
-    return subset(data, np.flatnonzero(~chosen).tolist()), subset(data, np.flatnonzero(chosen).tolist())
+    return _part(data, {grounds[i] for i in rng.permutation(len(grounds))[:count]})
 
 
 def cut_grounds(data: DataSet, parts: int, number: int, seed: int) -> tuple[DataSet, DataSet]:
@@ -39,7 +37,11 @@ def cut_grounds(data: DataSet, parts: int, number: int, seed: int) -> tuple[Data
     if len(grounds) < parts:
         raise BadData(f"{data.name} shows {len(grounds):,} grounds: {parts} parts want as many, add images")
     order = np.random.default_rng(seed).permutation(len(grounds))
-    held = {grounds[i] for i in order[number::parts]}
+    return _part(data, {grounds[i] for i in order[number::parts]})
+
+
+def _part(data: DataSet, held: Collection[str]) -> tuple[DataSet, DataSet]:
+    """The images of other grounds, and those of these."""
     chosen = np.array([ground in held for ground in data.grounds])
     return subset(data, np.flatnonzero(~chosen).tolist()), subset(data, np.flatnonzero(chosen).tolist())
 

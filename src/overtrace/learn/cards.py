@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from overtrace.errors import BadOption
-from overtrace.learn.recipe import FpnNetwork, MiniNetwork, Recipe, TernausNetwork, UnetNetwork
+from overtrace.learn.recipe import PlanesNetwork, Recipe
 from overtrace.models.card import Card, Score
 
 
@@ -53,7 +53,7 @@ def _draft(
         edges=facts.edges,
         window=facts.window,
         margin=facts.margin,
-        planes=network.planes if isinstance(network, MiniNetwork | UnetNetwork | FpnNetwork | TernausNetwork) else (),
+        planes=network.planes if isinstance(network, PlanesNetwork) else (),
         precision=precision,
         decode=facts.decode,
         decode_rule=facts.decode_rule,

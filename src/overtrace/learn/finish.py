@@ -13,7 +13,7 @@ from overtrace.learn.cards import draft, makes_int8, note_score
 from overtrace.learn.crops import Crops
 from overtrace.learn.export import export_network, quantise_file
 from overtrace.learn.fit import CHECKPOINT
-from overtrace.learn.folds import Fold
+from overtrace.learn.folds import Fold, load_folds
 from overtrace.learn.measure import Measured, measure
 from overtrace.learn.networks import load_own, make_network
 from overtrace.learn.progress import Progress
@@ -21,10 +21,10 @@ from overtrace.learn.recipe import Augment, Recipe, read_recipe
 from overtrace.learn.scorer import learn_scorer
 from overtrace.learn.sources import Group, Materials, open_materials
 from overtrace.learn.tune import tune
-from overtrace.learn.validate import hold
+from overtrace.learn.validate import Held, hold
 from overtrace.learn.wrap import wrap
 from overtrace.models.card import DecodeParameters, Score, write_card
-from overtrace.models.runtime import load_network
+from overtrace.models.runtime import Network, load_network
 
 CALIBRATION_WINDOWS = 96
 AGREEMENT_WINDOWS = 16
@@ -45,7 +45,9 @@ def finish_run(out: Path, folder: Path, progress: Progress) -> dict[str, object]
     materials = open_materials(recipe, folder, out / "cache")
     network = make_network(recipe, len(materials.bands), len(materials.classes), folder)
     average = load_own(network, out / CHECKPOINT).eval()
-    return finish(recipe, out / "recipe.toml", materials, average, out, progress)
+    card = draft(recipe, materials.classes, materials.bands, "fp32", out / "recipe.toml")
+    folds = load_folds(recipe, materials, card, out, folder)
+    return finish(recipe, out / "recipe.toml", materials, average, out, progress, folds)
 
 
 def finish(
@@ -79,7 +81,7 @@ def finish(
     before, decode = wrap(average, card), card.decode
     apart: list[Score] = []
     if folds:
-        decode = tune([(fold.network, held) for fold in folds for held in fold.held], progress.say)
+        decode = _choose(recipe, [(fold.network, held) for fold in folds for held in fold.held], progress)
         apart = [row for fold in folds for row in _measure_fold(fold, decode, recipe_path, progress)]
     scores: dict[str, float] = {}
     for draft_card, source, path in made:
@@ -91,22 +93,27 @@ def finish(
         before = network
         tuning = [(network, one) for one in held if is_tuned(recipe, one.group)]
         if tuning:
-            decode = tune(tuning, progress.say)
-            if recipe.validation.scorer:
-                tuned = draft_card.model_copy(update={"decode": decode})
-                known = [one for _, one in tuning]
-                learned = learn_scorer(network.with_card(tuned), known, progress.say)
-                decode = decode.model_copy(update={"scorer": learned})
+            decode = _choose(recipe, tuning, progress)
         tuned = draft_card.model_copy(update={"decode": decode})
         measured = measure(network.with_card(tuned), held, progress)
         scores |= {f"{tuned.name}: {one.name} on {one.group.name}": one.value for one in measured if one.is_score}
-        figures = _score_rows(recipe, recipe_path, measured, agreement, "torch" if path == fp32 else "fp32", crops)
+        other = "torch" if path == fp32 else "fp32"
+        figures = _score_rows(recipe, recipe_path, measured, agreement, other, crops, bool(folds))
         write_card(source, tuned.model_copy(update={"scores": (*figures, *apart)}), path)
         working.unlink()
     for _, source, _ in made:
         source.unlink()
     files = [str(path) for _, _, path in made]
     return {"name": recipe.name, "steps": recipe.fit.last_step, "scores": scores, "files": files}
+
+
+def _choose(recipe: Recipe, pairs: Sequence[tuple[Network, Held]], progress: Progress) -> DecodeParameters:
+    """Thresholds, and perhaps a score, from what networks say of sets that they did not learn."""
+    decode = tune(pairs, progress.say)
+    if not recipe.validation.scorer:
+        return decode
+    tuned = [(network.with_card(network.card.model_copy(update={"decode": decode})), held) for network, held in pairs]
+    return decode.model_copy(update={"scorer": learn_scorer(tuned, progress.say)})
 
 
 def is_tuned(recipe: Recipe, group: Group) -> bool:
@@ -144,19 +151,20 @@ def _score_rows(
     agreement: dict[str, float],
     other: str,
     crops: Crops,
+    folded: bool,
 ) -> tuple[Score, ...]:
     by = recipe_path.as_posix()
     names = ", ".join(sorted({pool.data.name for pool in crops.pools}))
     tiles = f"{AGREEMENT_WINDOWS} windows of {names}"
     return (
-        *(note_score(one.name, one.value, _describe(recipe, one.group), by) for one in measured),
+        *(note_score(one.name, one.value, _describe(recipe, one.group, folded), by) for one in measured),
         *(note_score(f"against {other}: {name}", value, tiles, by) for name, value in agreement.items()),
     )
 
 
-def _describe(recipe: Recipe, group: Group) -> str:
+def _describe(recipe: Recipe, group: Group, folded: bool) -> str:
     what = "thresholds and scorer" if recipe.validation.scorer else "thresholds"
     chosen = f", {what} chosen on them" if is_tuned(recipe, group) else ""
-    if recipe.validation.folds:
-        chosen = ", thresholds chosen by cross-validation over what was learned"
+    if folded:
+        chosen = f", {what} chosen by cross-validation over what was learned"
     return f"{group.name}: {len(group.data)} images{chosen}"

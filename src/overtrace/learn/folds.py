@@ -12,10 +12,10 @@ from lightning_fabric import Fabric
 
 from overtrace.data.split import cut_grounds, named
 from overtrace.errors import BadOption
-from overtrace.learn.crops import Crops
-from overtrace.learn.fit import fit, kept_step
+from overtrace.learn.crops import Crops, Pool
+from overtrace.learn.fit import CHECKPOINT, fit, kept_step
 from overtrace.learn.log import Log
-from overtrace.learn.networks import make_network
+from overtrace.learn.networks import load_own, make_network
 from overtrace.learn.progress import Progress
 from overtrace.learn.recipe import Recipe
 from overtrace.learn.sources import RULES, Group, Materials
@@ -82,12 +82,7 @@ def train_fold(
     """
     place = place_fold(out, number)
     place.mkdir(parents=True, exist_ok=True)
-    pools, groups = [], []
-    for i, pool in enumerate(materials.pools):
-        learned, held = cut_grounds(pool.data, recipe.validation.folds, number - 1, recipe.seed)
-        taught = None if pool.taught is None else named(pool.taught, learned.names)
-        pools.append(replace(pool, data=learned, taught=taught))
-        groups.append(Group(f"{held.name}-{i}", pool.source.challenge or RULES[recipe.task], held))
+    pools, groups = _cut(recipe, materials, number)
     network = make_network(recipe, len(materials.bands), len(materials.classes), data)
     crops = Crops(recipe, pools)
     if not fabric.is_global_zero:
@@ -100,6 +95,35 @@ def train_fold(
         return Fold(wrap(fit(recipe, network, crops, place, fabric, watch, loaders), card), sets)
     finally:
         log.close()
+
+
+def load_folds(recipe: Recipe, materials: Materials, card: Card, out: Path, data: Path) -> list[Fold]:
+    """The networks of a run that broke off; none unless all are complete.
+
+    Args:
+        as in ``train_fold``.
+    """
+    places = {number: place_fold(out, number) for number in range(1, recipe.validation.folds + 1)}
+    if any(kept_step(place, recipe) < recipe.fit.last_step for place in places.values()):
+        return []
+    folds = []
+    for number, place in places.items():
+        network = make_network(recipe, len(materials.bands), len(materials.classes), data)
+        average = load_own(network, place / CHECKPOINT).eval()
+        _, groups = _cut(recipe, materials, number)
+        folds.append(Fold(wrap(average, card), tuple(hold(group, place / "held-out", None) for group in groups)))
+    return folds
+
+
+def _cut(recipe: Recipe, materials: Materials, number: int) -> tuple[list[Pool], list[Group]]:
+    """What the network of a part learns, and what it does not."""
+    pools, groups = [], []
+    for i, pool in enumerate(materials.pools):
+        learned, held = cut_grounds(pool.data, recipe.validation.folds, number - 1, recipe.seed)
+        taught = None if pool.taught is None else named(pool.taught, learned.names)
+        pools.append(replace(pool, data=learned, taught=taught))
+        groups.append(Group(f"{held.name}-{i}", pool.source.challenge or RULES[recipe.task], held))
+    return pools, groups
 
 
 def tell_fold(recipe: Recipe, fold: Fold) -> dict[str, object]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from overtrace.challenges.challenge import Verdict
 from overtrace.learn.progress import Progress
 from overtrace.learn.sources import Group
-from overtrace.learn.validate import Held, judge
+from overtrace.learn.validate import Held, ask_contest
 from overtrace.models.runtime import Network
 from overtrace.models.views import add_views, most_views
 
@@ -33,7 +33,7 @@ def measure(network: Network, sets: Sequence[Held], progress: Progress) -> list[
     measured = []
     for held in sets:
         for views in sorted({1, most_views(network.card)}):
-            found = list(_tell(held.group, judge(add_views(network, views), held), views))
+            found = list(_tell(held.group, ask_contest(add_views(network, views), held), views))
             measured += found
             score = found[0]
             progress.say(f"{network.card.name}: {score.name} {score.value:.4f} on {held.group.name}")

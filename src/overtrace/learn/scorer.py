@@ -36,15 +36,15 @@ class Judged:
     """True ones."""
 
 
-def learn_scorer(network: Network, sets: Sequence[Held], say: Callable[[str], None]) -> tuple[float, ...]:
+def learn_scorer(pairs: Sequence[tuple[Network, Held]], say: Callable[[str], None]) -> tuple[float, ...]:
     """Weights of ``decode.instances.features``; none if they are no better than none.
 
     They are judged on images that were left out when they were learned: a fifth at a time.
 
     Args:
-        network: of planes; its card says how instances are made.
+        pairs: networks of planes, whose cards say how instances are made, each with a set that it did not learn.
     """
-    judged = [judge(network, held) for held in sets]
+    judged = [judge(network, held) for network, held in pairs]
     images = [image for group in judged for image in group]
     rows = np.concatenate([features(image.sums) for image in images])
     true = np.concatenate([image.true for image in images])

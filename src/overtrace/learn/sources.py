@@ -24,7 +24,7 @@ from overtrace.data.urban_california import open_urban_california
 from overtrace.data.vectors import open_vectors
 from overtrace.errors import BadOption
 from overtrace.learn.crops import Pool
-from overtrace.learn.recipe import MiniNetwork, Opening, Protocol, Recipe, TernausNetwork
+from overtrace.learn.recipe import Opening, PlanesNetwork, Protocol, Recipe
 from overtrace.learn.teacher import ask_teacher
 
 READERS: dict[str, Callable[..., DataSet]] = {
@@ -115,7 +115,7 @@ def _ask(data: DataSet, recipe: Recipe, folder: Path, cache: Path) -> DataSet | 
     """What the teacher of a recipe says of a data set, where it has one."""
     if recipe.teacher is None:
         return None
-    assert isinstance(recipe.network, MiniNetwork | TernausNetwork)
+    assert isinstance(recipe.network, PlanesNetwork)
     return ask_teacher(data, recipe.teacher, recipe.network.planes, folder, cache)
 
 

@@ -23,11 +23,11 @@ from overtrace.models.card import PLANES, read_card
 from overtrace.models.planes import predict_probabilities
 from overtrace.models.runtime import Network, load_network
 from overtrace.models.view import lay_windows, view_image
+from overtrace.models.views import add_views
 from overtrace.raster.handles import forget_handle
 from overtrace.raster.source import open_raster
 
 Answers = NDArray[np.float32]
-VIEWS = [(quarters, mirrored) for mirrored in (False, True) for quarters in range(4)]
 load_teacher = lru_cache(maxsize=1)(load_network)
 
 
@@ -69,25 +69,16 @@ class _Asked:
 
     def __call__(self, i: int) -> Scene:
         labelled = self.data.read(i)
-        network = load_teacher(self.model)
-        answers = [_answer(labelled, self.data.bands, network, view) for view in VIEWS[: self.views]]
-        planes = np.rint(255 * np.mean(answers, axis=0)).astype(np.uint8)
+        network = add_views(load_teacher(self.model), self.views)
+        planes = np.rint(255 * _answer(labelled, self.data.bands, network)).astype(np.uint8)
         return Scene(labelled.name, labelled.pixel_size_m, planes, np.zeros((0, 0), np.uint8))
 
 
-def _answer(labelled: Labelled, bands: tuple[str, ...], network: Network, view: tuple[int, bool]) -> Answers:
-    """(H, W, 3) of an image that was turned by right angles and perhaps mirrored, turned back."""
-    turned = np.rot90(labelled.image, view[0])
-    planes = _answer_upright(turned[:, ::-1] if view[1] else turned, bands, labelled.pixel_size_m, network)
-    return np.rot90(planes[:, ::-1] if view[1] else planes, -view[0])
-
-
-def _answer_upright(
-    image: NDArray[np.generic], bands: tuple[str, ...], pixel_size_m: float | None, network: Network
-) -> Answers:
-    card = network.card
+def _answer(labelled: Labelled, bands: tuple[str, ...], network: Network) -> Answers:
+    """(H, W, 3) of an image."""
+    card, image = network.card, labelled.image
     with tempfile.TemporaryDirectory() as folder:
-        write_image(Path(folder) / "image.tif", np.ascontiguousarray(image), bands, pixel_size_m)
+        write_image(Path(folder) / "image.tif", image, bands, labelled.pixel_size_m)
         roles = {role: number for number, role in enumerate(bands, start=1)}
         view = view_image(open_raster(Path(folder) / "image.tif", bands=roles), card)
         (block,) = lay_windows(card).blocks(view.grid, max(view.grid.height, view.grid.width))

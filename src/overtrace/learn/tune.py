@@ -45,23 +45,24 @@ def tune(pairs: Sequence[tuple[Network, Held]], say: Callable[[str], None]) -> D
         return scores[decode]
 
     start = pairs[0][0].card.decode
+    grid = choose_grid(start, min(network.card.margin for network, _ in pairs))
     # The two that depend on each other most are tried together, coarsely, so that the rest is not led astray.
     coarse = [_change(start, interior=i, distance=d) for i in INTERIORS for d in DISTANCES]
     best = max((start, *coarse), key=worth)
     say(f"tuned interior to {best.interior} and distance to {best.distance}: mean score {worth(best):.4f}")
     while True:
         before = worth(best)
-        for name, values in choose_grid(start).items():
+        for name, values in grid.items():
             best = max((best, *(_change(best, **{name: value}) for value in values)), key=worth)
             say(f"tuned {name} to {getattr(best, name)}: mean score {worth(best):.4f}")
         if worth(best) - before < WORTH_IT:
             return best
 
 
-def choose_grid(start: DecodeParameters) -> dict[str, Sequence[int | float]]:
+def choose_grid(start: DecodeParameters, margin: int) -> dict[str, Sequence[int | float]]:
     """What is tried. Where seeds are peaks they have one pixel; where they are not, they do not become peaks."""
     if start.peak_px:
-        return {"peak_px": PEAKS, **GRID, "min_seed_px": (1,)}
+        return {"peak_px": [reach for reach in PEAKS if reach <= margin], **GRID, "min_seed_px": (1,)}
     return GRID
 
 

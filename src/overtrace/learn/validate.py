@@ -57,10 +57,10 @@ def hold(group: Group, folder: Path, most: int | None) -> Held:
 
 def validate(network: Network, held: Held) -> float:
     """The score of a network on a set."""
-    return judge(network, held).score
+    return ask_contest(network, held).score
 
 
-def judge(network: Network, held: Held) -> Verdict:
+def ask_contest(network: Network, held: Held) -> Verdict:
     """What the contest would say of a network on a set."""
     scenes = held.group.challenge in SCENES
     suffix = {"itc": ".json"}.get(held.group.challenge, ".csv")

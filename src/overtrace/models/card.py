@@ -38,6 +38,12 @@ class DecodeParameters(Frozen):
     min_area_m2: Annotated[float, Field(ge=0)] = 0.0
     scorer: Annotated[tuple[FiniteFloat, ...], Field(max_length=10)] = ()
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.peak_px and self.min_seed_px > 1:
+            raise ValueError(f"peaks are seeds of 1 pixel, and min_seed_px is {self.min_seed_px}: wanted 1")
+        return self
+
 
 class DetectParameters(Frozen):
     """How the detections of all windows become the objects of an image."""

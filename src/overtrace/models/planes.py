@@ -64,11 +64,13 @@ def predict_planes(view: View, network: Network, block: Block, peak_px: int = 0)
     """What the network says of a block.
 
     Args:
-        peak_px: if not 0, the distance stays only where it is highest within this many rows and columns.
+        peak_px: if not 0, the distance stays only where it is highest within this many rows and columns; at most the
+            margin of the card.
     Returns:
         (3, h, w) uint8, 1 to 255, and 0 where there is no data: interior, touch and distance. Of a network that does
         not answer all three, nothing touches, and the interior stands for the distance.
     """
+    _check_reach("peaks within", peak_px, network)
     planes = np.zeros((len(PLANES), block.core.height, block.core.width), np.uint8)
     for window, answer, valid in _ask(view, network, block):
         wide = grow(window.keep, peak_px)
@@ -92,8 +94,7 @@ def predict_probabilities(view: View, network: Network, block: Block, border: in
         (planes, h + 2 border, w + 2 border) float32, 0 to 1, and 0 where the block has no data: the planes of the card,
         in its order.
     """
-    if not 0 <= border <= network.card.margin:
-        raise ValueError(f"a border of {border} pixels is not within the margin of {network.card.margin}")
+    _check_reach("a border of", border, network)
     core = block.core
     outer = grow(core, border)
     planes = np.zeros((network.card.channels, outer.height, outer.width), np.float32)
@@ -102,6 +103,11 @@ def predict_probabilities(view: View, network: Network, block: Block, border: in
         planes[:, *within(wide, outer)] = answer[:, *within(wide, window.read)]
         planes[:, *within(window.keep, outer)] *= valid[within(window.keep, window.read)]
     return planes
+
+
+def _check_reach(what: str, reach: int, network: Network) -> None:
+    if not 0 <= reach <= network.card.margin:
+        raise ValueError(f"{what} {reach} pixels is not within the margin of {network.card.margin}")
 
 
 def _ask(view: View, network: Network, block: Block) -> Iterator[tuple[Window, Probabilities, NDArray[np.bool_]]]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from overtrace.errors import BadImage
 from overtrace.raster.fill import REACH, Edges, fill_holes, mirror
-from overtrace.raster.grid import Box, Grid
+from overtrace.raster.grid import Box, Grid, grow
 from overtrace.raster.percentiles import Pair, measure_percentiles
 from overtrace.raster.resample import mix, stretch, weigh
 from overtrace.raster.scaling import Scaling
@@ -79,7 +79,7 @@ class View:
         image, valid = self._read_real(box)
         if valid.all():
             return image, valid
-        wide = clip(Box(box.row - REACH, box.col - REACH, box.height + 2 * REACH, box.width + 2 * REACH), self.grid)
+        wide = clip(grow(box, REACH), self.grid)
         image, valid = self._read_real(wide)
         fill_holes(image, valid)
         part = _within(box, wide)

@@ -119,6 +119,12 @@ def choose_parameters(card: Card, options: Options) -> tuple[Parameters, DetectP
         said = f"--decode {first['loc'][0]}={first['input']:g} is out of range: {first['msg'].lower()}"
         raise BadOption(said) from error
     parameters = replace(Parameters(**card.decode.model_dump()), **whole)
+    if parameters.peak_px > card.margin:
+        raise BadOption(
+            f"--decode peak_px={parameters.peak_px}: wanted at most the margin of {card.name}, {card.margin}"
+        )
+    if parameters.peak_px and parameters.min_seed_px > 1:
+        raise BadOption("--decode: peaks are seeds of 1 pixel: where peak_px is not 0, min_seed_px=1 is wanted")
     if options.min_area_m2 is not None:
         parameters = replace(parameters, min_area_m2=options.min_area_m2)
     return parameters, detect

@@ -18,7 +18,7 @@ from overtrace.decode.parameters import Parameters
 from overtrace.models.planes import predict_planes
 from overtrace.models.runtime import Network
 from overtrace.raster.arrays import Arrays, load, save
-from overtrace.raster.grid import Box, overlap, within
+from overtrace.raster.grid import Box, grow, overlap, within
 from overtrace.raster.lattice import Block
 from overtrace.trace.assemble import Rated
 from overtrace.trace.draw import Labelled
@@ -173,9 +173,7 @@ def label_block(job: Job, block: Block) -> Labelled:
     region = read_region(job, block)
     grow_instances(region.interior, region.seeds, job.parameters)
     core = block.core
-    around = Box(region.box.row - 1, region.box.col - 1, region.box.height + 2, region.box.width + 2)
-    frame = Box(core.row - 1, core.col - 1, core.height + 2, core.width + 2)
-    framed = np.ascontiguousarray(region.seeds[within(frame, around)])
+    framed = np.ascontiguousarray(region.seeds[within(grow(core, 1), grow(region.box, 1))])
     interior = region.interior[within(core, region.box)]
     sums = sum_planes(framed[1:-1, 1:-1], interior, region.peaks)
     columns: Arrays = {"area": sums.area, "interior": sums.interior, "peak": sums.peak}
