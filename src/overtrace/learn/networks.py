@@ -17,6 +17,7 @@ from overtrace.learn.recipe import (
     FpnNetwork,
     MaskRcnnNetwork,
     MiniNetwork,
+    PlanesNetwork,
     Recipe,
     SceneNetwork,
     TernausNetwork,
@@ -74,7 +75,9 @@ def _make(recipe: Recipe, bands: int, classes: int, start: Path | None) -> nn.Mo
     if isinstance(choice, UnetNetwork):
         return load_own(Unet(bands, len(choice.planes), choice.widths, choice.blocks), start)
     if isinstance(choice, FpnNetwork):
-        fpn = Fpn(bands, len(choice.planes))
+        if choice.index and bands < 4:
+            raise BadOption(f"network.index: images have {bands} bands: the fourth is wanted, near infrared")
+        fpn = Fpn(bands, len(choice.planes), detail=choice.detail, index=choice.index)
         if choice.pretrained:
             load_pretrained(fpn.encoder)
         return load_own(fpn, start)
@@ -205,7 +208,7 @@ def shrink(planes: torch.Tensor, known: torch.Tensor, factor: int) -> tuple[torc
 def _lose_planes(recipe: Recipe, answer: torch.Tensor | Sequence[torch.Tensor], batch: Batch, share: float) -> Losses:
     """Of the answer, and of those at larger pixels where a network has them while it learns."""
     choice, weights = recipe.network, recipe.planes
-    assert isinstance(choice, MiniNetwork | UnetNetwork | FpnNetwork | TernausNetwork)
+    assert isinstance(choice, PlanesNetwork)
     logits, *coarse = (answer,) if isinstance(answer, torch.Tensor) else answer
     wrong = planes_loss(
         logits,

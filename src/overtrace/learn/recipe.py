@@ -65,6 +65,10 @@ class FpnNetwork(Frozen):
     planes: tuple[Literal["interior", "touch", "distance"], ...] = ("interior", "touch", "distance")
     pretrained: bool = False
     """Begin with ImageNet's weights: needs overtrace[pretrained]."""
+    detail: int = Field(default=0, ge=0)
+    """Residual blocks that see fine detail beside the encoder, and after the fine steps of the pyramid."""
+    index: bool = False
+    """Whether the normalised difference of the fourth band, near infrared, and the first, red, is seen as well."""
     start: Starts = ""
     """A checkpoint of a run of ours."""
 
@@ -109,6 +113,7 @@ class SceneNetwork(Frozen):
     """A checkpoint of a run of ours, or for the large sizes ImageNet's weights in torchvision's layout."""
 
 
+PlanesNetwork = MiniNetwork | UnetNetwork | FpnNetwork | TernausNetwork
 NetworkChoice = Annotated[
     MiniNetwork | UnetNetwork | FpnNetwork | TernausNetwork | MaskRcnnNetwork | SceneNetwork,
     Field(discriminator="kind"),

@@ -1,4 +1,4 @@
-"""Planes from an encoder that may know ImageNet: for few images and much to tell.
+"""Planes from an encoder that may know ImageNet.
 
 A feature pyramid goes down to stride 2; its planes are smoothly brought to full size, so that each peak stays one.
 
@@ -11,9 +11,16 @@ from torch import nn
 
 from overtrace.networks.efficientnet_lite import EfficientNetLite0
 from overtrace.networks.scene import Pyramid, initialise
+from overtrace.networks.unet import Block, downsample
 
 WIDTHS = (32, 64, 96, 128, 128)
 """Channels of the pyramid at strides 2, 4, 8, 16 and 32."""
+DETAIL = 32
+"""Channels that look at stride 2 without the encoder's weights."""
+DARK = 0.02
+"""Added below the normalised difference: where there is no light there is no vegetation."""
+FINE = 2
+"""Strides of the pyramid at which residual blocks follow, where there is detail."""
 
 
 class Fpn(nn.Module):
@@ -22,15 +29,40 @@ class Fpn(nn.Module):
     Takes (N, C, H, W) float32 from 0 to 1, H and W multiples of 32; gives (N, planes, H, W) logits.
     """
 
-    def __init__(self, bands: int = 3, planes: int = 3) -> None:
+    def __init__(self, bands: int = 3, planes: int = 3, *, detail: int = 0, index: bool = False) -> None:
+        """Args:
+        detail: residual blocks at stride 2 that see the image beside the encoder, whose fine features are few; as many
+            then follow each of the two finest steps of the pyramid.
+        index: whether the fourth band, near infrared, and red give their normalised difference as another band.
+        """
         super().__init__()
+        self.index = index
+        bands += index
         self.encoder = EfficientNetLite0(bands)
-        self.pyramid = Pyramid(self.encoder.widths, WIDTHS)
+        widths = self.encoder.widths
+        self.detail = None
+        if detail:
+            self.detail = nn.Sequential(downsample(bands, DETAIL), *(Block(DETAIL) for _ in range(detail)))
+            widths = (widths[0] + DETAIL, *widths[1:])
+        self.pyramid = Pyramid(widths, WIDTHS)
+        for level in range(FINE if detail else 0):
+            self.pyramid.join[level].extend(Block(WIDTHS[level]) for _ in range(detail))
         self.head = nn.Conv2d(WIDTHS[0], planes, 1)
         self.pyramid.apply(initialise)
         self.head.apply(initialise)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of the planes, full size."""
-        half = self.head(self.pyramid(self.encoder(image)))
+        if self.index:
+            image = torch.cat([image, _vegetation(image)], dim=1)
+        features = self.encoder(image)
+        if self.detail is not None:
+            features = [torch.cat([features[0], self.detail(image * 2 - 1)], dim=1), *features[1:]]
+        half = self.head(self.pyramid(features))
         return nn.functional.interpolate(half, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def _vegetation(image: torch.Tensor) -> torch.Tensor:
+    """(N, 1, H, W) the normalised difference of near infrared and red, from 0 to 1."""
+    red, near = image[:, :1], image[:, 3:4]
+    return 0.5 + 0.5 * (near - red) / (near + red + DARK)

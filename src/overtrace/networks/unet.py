@@ -1,4 +1,4 @@
-"""Planes by a U-Net of residual blocks: dense convolutions, which a CPU learns with the most operations a second.
+"""Planes by a U-Net of residual blocks.
 
 It halves the image at once; its planes are smoothly brought to full size, so that each peak stays one.
 
@@ -29,8 +29,8 @@ class Unet(nn.Module):
         blocks: on the way down at each stride; on the way up there is one.
         """
         super().__init__()
-        self.stem = _conv(bands, widths[0], stride=2)
-        self.down = nn.ModuleList(_conv(shallow, deep, stride=2) for shallow, deep in pairwise(widths))
+        self.stem = downsample(bands, widths[0])
+        self.down = nn.ModuleList(downsample(shallow, deep) for shallow, deep in pairwise(widths))
         self.stages = nn.ModuleList(nn.Sequential(*(Block(width) for _ in range(blocks))) for width in widths)
         self.across = nn.ModuleList(nn.Conv2d(deep, shallow, 1) for shallow, deep in pairwise(widths))
         self.up = nn.ModuleList(Block(width) for width in widths[:-1])
@@ -59,6 +59,11 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """As many channels as are given."""
         return torch.relu(x + self.second(self.first(x)))
+
+
+def downsample(inputs: int, outputs: int) -> nn.Sequential:
+    """A convolution that halves the image."""
+    return _conv(inputs, outputs, stride=2)
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
