@@ -100,7 +100,7 @@ class SceneNetwork(Frozen):
     """``networks.scene``."""
 
     kind: Literal["scene"]
-    size: Literal["lite0", "lite0-fine", "lite0-full", "large", "larger"] = "lite0"
+    size: Literal["lite0", "lite0-sharp", "large", "larger"] = "lite0"
     pretrained: bool = False
     """Begin with ImageNet's weights: needs overtrace[pretrained]."""
     region: Literal["none", "iou", "lovasz"] = "none"

@@ -9,9 +9,9 @@ Source:
 import torch
 from torch import nn
 
+from overtrace.networks.blocks import Detail, initialise
 from overtrace.networks.efficientnet_lite import EfficientNetLite0
-from overtrace.networks.scene import Pyramid, initialise
-from overtrace.networks.unet import Block, downsample
+from overtrace.networks.scene import Pyramid
 
 WIDTHS = (32, 64, 96, 128, 128)
 """Channels of the pyramid at strides 2, 4, 8, 16 and 32."""
@@ -19,8 +19,6 @@ DETAIL = 32
 """Channels that look at stride 2 without the encoder's weights."""
 DARK = 0.02
 """Added below the normalised difference: where there is no light there is no vegetation."""
-FINE = 2
-"""Strides of the pyramid at which residual blocks follow, where there is detail."""
 
 
 class Fpn(nn.Module):
@@ -40,15 +38,11 @@ class Fpn(nn.Module):
         bands += index
         self.encoder = EfficientNetLite0(bands)
         widths = self.encoder.widths
-        self.detail = None
+        self.detail = Detail(bands, DETAIL, detail) if detail else None
         if detail:
-            self.detail = nn.Sequential(downsample(bands, DETAIL), *(Block(DETAIL) for _ in range(detail)))
             widths = (widths[0] + DETAIL, *widths[1:])
-        self.pyramid = Pyramid(widths, WIDTHS)
-        for level in range(FINE if detail else 0):
-            self.pyramid.join[level].extend(Block(WIDTHS[level]) for _ in range(detail))
+        self.pyramid = Pyramid(widths, WIDTHS, detail)
         self.head = nn.Conv2d(WIDTHS[0], planes, 1)
-        self.pyramid.apply(initialise)
         self.head.apply(initialise)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from overtrace.networks.scene import initialise
+from overtrace.networks.blocks import Block, conv, initialise
 
 
 class Unet(nn.Module):
@@ -29,12 +29,12 @@ class Unet(nn.Module):
         blocks: on the way down at each stride; on the way up there is one.
         """
         super().__init__()
-        self.stem = downsample(bands, widths[0])
-        self.down = nn.ModuleList(downsample(shallow, deep) for shallow, deep in pairwise(widths))
+        self.stem = conv(bands, widths[0], 3, stride=2)
+        self.down = nn.ModuleList(conv(shallow, deep, 3, stride=2) for shallow, deep in pairwise(widths))
         self.stages = nn.ModuleList(nn.Sequential(*(Block(width) for _ in range(blocks))) for width in widths)
         self.across = nn.ModuleList(nn.Conv2d(deep, shallow, 1) for shallow, deep in pairwise(widths))
         self.up = nn.ModuleList(Block(width) for width in widths[:-1])
-        self.head = nn.Sequential(_conv(widths[0], widths[0]), nn.Conv2d(widths[0], planes, 1))
+        self.head = nn.Sequential(conv(widths[0], widths[0], 3), nn.Conv2d(widths[0], planes, 1))
         self.apply(initialise)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -46,29 +46,3 @@ class Unet(nn.Module):
         for feature, across, up in zip(reversed(features), reversed(self.across), reversed(self.up), strict=True):
             x = up(feature + nn.functional.interpolate(across(x), scale_factor=2.0, mode="nearest"))
         return nn.functional.interpolate(self.head(x), scale_factor=2.0, mode="bilinear", align_corners=False)
-
-
-class Block(nn.Module):
-    """Two convolutions, added to what they see."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = _conv(width, width)
-        self.second = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """As many channels as are given."""
-        return torch.relu(x + self.second(self.first(x)))
-
-
-def downsample(inputs: int, outputs: int) -> nn.Sequential:
-    """A convolution that halves the image."""
-    return _conv(inputs, outputs, stride=2)
-
-
-def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
