@@ -103,6 +103,12 @@ def test_what_is_remembered_is_what_would_be_answered():
 
 
 def test_peaks_are_tried_as_far_as_the_margin():
-    grid = choose_grid(DecodeParameters(peak_px=2, min_seed_px=1), 3)
-    assert (list(grid["peak_px"]), list(grid["min_seed_px"])) == ([1, 2, 3], [1])
-    assert "peak_px" not in choose_grid(DecodeParameters(), 8)
+    grid = choose_grid(DecodeParameters(peak_px=2, min_seed_px=1), ("interior", "distance"), 3)
+    assert list(grid["peak_px"]) == [1, 2, 3]
+    assert "min_seed_px" not in grid
+    assert "peak_px" not in choose_grid(DecodeParameters(), ("interior",), 8)
+
+
+def test_borders_that_are_not_there_are_not_tried():
+    assert "touch" in choose_grid(DecodeParameters(), ("interior", "touch"), 8)
+    assert "touch" not in choose_grid(DecodeParameters(), ("interior", "distance"), 8)

@@ -44,12 +44,14 @@ def tune(pairs: Sequence[tuple[Network, Held]], say: Callable[[str], None]) -> D
             scores[decode] = float(np.nan_to_num(found).mean())
         return scores[decode]
 
-    start = pairs[0][0].card.decode
-    grid = choose_grid(start, min(network.card.margin for network, _ in pairs))
-    # The two that depend on each other most are tried together, coarsely, so that the rest is not led astray.
-    coarse = [_change(start, interior=i, distance=d) for i in INTERIORS for d in DISTANCES]
-    best = max((start, *coarse), key=worth)
-    say(f"tuned interior to {best.interior} and distance to {best.distance}: mean score {worth(best):.4f}")
+    card = pairs[0][0].card
+    best = card.decode
+    grid = choose_grid(best, card.planes, min(network.card.margin for network, _ in pairs))
+    if not best.peak_px:
+        # The two that depend on each other most are tried together, coarsely, so that the rest is not led astray.
+        coarse = [_change(best, interior=i, distance=d) for i in INTERIORS for d in DISTANCES]
+        best = max((best, *coarse), key=worth)
+        say(f"tuned interior to {best.interior} and distance to {best.distance}: mean score {worth(best):.4f}")
     while True:
         before = worth(best)
         for name, values in grid.items():
@@ -59,11 +61,13 @@ def tune(pairs: Sequence[tuple[Network, Held]], say: Callable[[str], None]) -> D
             return best
 
 
-def choose_grid(start: DecodeParameters, margin: int) -> dict[str, Sequence[int | float]]:
+def choose_grid(start: DecodeParameters, planes: Sequence[str], margin: int) -> dict[str, Sequence[int | float]]:
     """What is tried. Where seeds are peaks they have one pixel; where they are not, they do not become peaks."""
+    grid = {name: values for name, values in GRID.items() if name != "touch" or name in planes}
     if start.peak_px:
-        return {"peak_px": [reach for reach in PEAKS if reach <= margin], **GRID, "min_seed_px": (1,)}
-    return GRID
+        reaches = [reach for reach in PEAKS if reach <= margin]
+        return {"peak_px": reaches, **{name: values for name, values in grid.items() if name != "min_seed_px"}}
+    return grid
 
 
 def _change(decode: DecodeParameters, **values: float) -> DecodeParameters:
