@@ -56,6 +56,7 @@ def check_folds(recipe: Recipe, out: Path, numbers: Sequence[int], *, resume: bo
     Raises:
         BadOption: if one has.
     """
+    recipe = recipe.of_part()
     for number in numbers:
         done = kept_step(place_fold(out, number), recipe)
         if 0 < done < recipe.fit.last_step and not resume:
@@ -80,7 +81,7 @@ def train_fold(
         out: the folder of the run.
         data: the folder that a checkpoint to start from is named from.
     """
-    place = place_fold(out, number)
+    recipe, place = recipe.of_part(), place_fold(out, number)
     place.mkdir(parents=True, exist_ok=True)
     pools, groups = _cut(recipe, materials, number)
     network = make_network(recipe, len(materials.bands), len(materials.classes), data)
@@ -103,6 +104,7 @@ def load_folds(recipe: Recipe, materials: Materials, card: Card, out: Path, data
     Args:
         as in ``train_fold``.
     """
+    recipe = recipe.of_part()
     places = {number: place_fold(out, number) for number in range(1, recipe.validation.folds + 1)}
     if any(kept_step(place, recipe) < recipe.fit.last_step for place in places.values()):
         return []
@@ -129,4 +131,4 @@ def _cut(recipe: Recipe, materials: Materials, number: int) -> tuple[list[Pool],
 def tell_fold(recipe: Recipe, fold: Fold) -> dict[str, object]:
     """The summary of a part: it has no model file of its own."""
     scores = {f"{held.group.challenge} on {held.group.name}": validate(fold.network, held) for held in fold.held}
-    return {"name": recipe.name, "steps": recipe.fit.last_step, "scores": scores, "files": []}
+    return {"name": recipe.name, "steps": recipe.of_part().fit.last_step, "scores": scores, "files": []}

@@ -248,8 +248,9 @@ class Validation(Frozen):
     tune: bool = True
     """Whether the thresholds are chosen on it at the end."""
     folds: Annotated[int, Field(ge=0)] = 0
-    """Parts of a cross-validation over what is learned, on which thresholds are chosen instead; each part costs as much
-    as the run itself. 0: none."""
+    """Parts of a cross-validation over what is learned, on which thresholds are chosen instead. 0: none."""
+    fold_steps: int | None = Field(default=None, gt=0)
+    """Steps of the schedule of each part; by default as many as the run itself has."""
     scorer: bool = False
     """Whether the score of an instance is learned there too, and taken if it orders images that it did not see better
     than the planes alone."""
@@ -317,6 +318,11 @@ class Recipe(Frozen):
     def task(self) -> Task:
         """What the network answers."""
         return TASKS[self.network.kind]
+
+    def of_part(self) -> Self:
+        """The recipe by which the network of a part of a cross-validation learns."""
+        steps = self.validation.fold_steps
+        return self if steps is None else self.model_copy(update={"fit": self.fit.model_copy(update={"steps": steps})})
 
 
 def read_recipe(path: Path) -> Recipe:
