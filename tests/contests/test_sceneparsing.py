@@ -61,7 +61,7 @@ def test_photos_are_answered_at_their_own_sizes(folder):
     train = ("train", "scene.toml", "--data", "ade", "--accelerator", "cpu", "--threads", 1, "--json")
     told = json.loads(run_well(*train, cwd=folder))
     assert list(told["scores"]) == ["scene: sceneparsing on validation"]
-    answer = ("answer", "sceneparsing", "--model", "runs/scene/scene.onnx", "--images", PHOTOS)
+    answer = ("answer", "sceneparsing", "--model", "runs/scene/scene.onnx", "--images", PHOTOS, "--views", 1)
     run_well(*answer, "--ids", "ade/validation.odgt", "--out", "labels", cwd=folder)
     answered = sorted((folder / "labels").iterdir())
     assert [path.name for path in answered] == [f"ADE_val_{i:08d}.png" for i in range(1, 5)]

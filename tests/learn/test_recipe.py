@@ -48,7 +48,7 @@ def test_the_recipe_of_deepglobe_sees_chips_as_ternausnet_does():
         ("pretrained = true", "pretrained = 3", "network.fpn.pretrained"),
         ("seed = ", "sede = ", "sede: Extra inputs"),
         ('kind = "fpn"', 'kind = "maxi"', "network: Input tag 'maxi'"),
-        ("own_size = 0.4", "own_size = 4", "data.0.own_size"),
+        ("own_size = 0.5", "own_size = 5", "data.0.own_size"),
         ("[network]", "[network", "cannot be read as a recipe"),
     ],
 )

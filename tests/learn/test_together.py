@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from overtrace.learn.losses import planes_loss  # noqa: E402
+from overtrace.learn.recipe import PlaneWeights  # noqa: E402
 from overtrace.learn.together import JoinedBatchNorm2d, everywhere, join_statistics  # noqa: E402
 from overtrace.networks.mini import Mini  # noqa: E402
 
@@ -41,13 +42,13 @@ def _work(rank: int, count: int, port: int, out: str) -> None:
     generator = torch.Generator().manual_seed(0)
     image, planes = torch.rand(4, 3, 32, 32, generator=generator), torch.rand(4, 3, 32, 32, generator=generator)
     planes[:, :2] = (planes[:, :2] > 0.7).float()
-    known = (torch.rand(4, 1, 32, 32, generator=generator) > 0.3).float()
+    known = (torch.rand(4, 3, 32, 32, generator=generator) > 0.3).float()
     torch.manual_seed(5)
     network = Mini("s")
     join_statistics(network)
     module = nn.parallel.DistributedDataParallel(network)
     part = slice(rank * 4 // count, (rank + 1) * 4 // count)
-    loss = planes_loss(module(image[part]), NAMES, planes[part], known[part])
+    loss = planes_loss(module(image[part]), NAMES, planes[part], known[part], PlaneWeights())
     loss.backward()
     if rank == 0:
         torch.save({"loss": loss.detach(), **{n: p.grad for n, p in network.named_parameters()}}, out)
