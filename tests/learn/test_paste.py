@@ -3,11 +3,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from overtrace.learn.crops import Crops  # noqa: E402
-from overtrace.learn.paste import MOST_HIDDEN, paste_objects  # noqa: E402
-from overtrace.learn.recipe import Recipe  # noqa: E402
+from overtrace.data.labelled import Scene  # noqa: E402
+from overtrace.errors import BadOption  # noqa: E402
+from overtrace.learn.crops import Crops, Pool  # noqa: E402
+from overtrace.learn.paste import MOST_HIDDEN, paste_classes, paste_objects  # noqa: E402
+from overtrace.learn.recipe import Recipe, Source  # noqa: E402
 from tests.support.labelled import draw_crowns  # noqa: E402
-from tests.support.recipes import make_facts, make_pool, make_recipe  # noqa: E402
+from tests.support.recipes import make_facts, make_pool, make_recipe, make_set  # noqa: E402
 
 
 def draw(*squares, side=64, value=1.0):
@@ -96,6 +98,61 @@ def test_crops_with_pasted_objects_are_functions_of_their_number():
     assert max(shares) > Crops(plain, [pool])[5]["planes"][0].mean()
 
 
-def test_pasting_is_for_planes():
-    with pytest.raises(ValueError, match=r"augment\.paste is for planes alone, scene answers classes"):
-        Recipe.model_validate(make_facts(network={"kind": "scene"}, augment={"paste": 1}))
+def test_pixels_of_a_class_are_laid_where_they_are():
+    crop = {"image": np.zeros((32, 32, 3), np.float32), "classes": np.zeros((32, 32), np.uint8)}
+    other = {"image": np.ones((32, 32, 3), np.float32), "classes": np.ones((32, 32), np.uint8)}
+    other["classes"][10:20, 4:14] = 2
+    pasted = paste_classes(crop, other, [2])
+    np.testing.assert_array_equal(pasted["classes"], np.where(other["classes"] == 2, 2, 0))
+    assert pasted["image"][15, 9] == pytest.approx(np.ones(3), abs=1e-3)
+    assert 0.4 < pasted["image"][10, 9, 0] < 0.8
+    assert not pasted["image"][25:].any()
+    assert not crop["image"].any()
+
+
+def draw_street(value, shape, person=()):
+    """A scene of one class and light, with a square of another class in it."""
+    image, classes = np.full((*shape, 3), value, np.uint8), np.zeros(shape, np.uint8)
+    for row, col, side in person:
+        classes[row : row + side, col : col + side] = 1
+        image[row : row + side, col : col + side] = 250
+    return Scene(f"street {value}", None, image, classes)
+
+
+def test_a_street_gets_the_people_of_another_one_at_their_place():
+    images = [draw_street(10, (60, 80)), draw_street(20, (120, 160), [(60, 80, 40)])]
+    pool = Pool(make_set(*images, classes=("road", "person")), Source(reader="none", scale=(1.0, 1.0)))
+    network = {"kind": "scene", "size": "lite0"}
+    augment = {"paste": 3.0, "paste_classes": ["person"], "light": 0, "turn": False}
+    crops = Crops(make_recipe(network=network, augment=augment, fit__crop_px=64), [pool])
+    found = [crops[number] for number in range(40)]
+    first = [crop for crop in found if crop["image"].mean() < 0.9 and crop["image"][0, 0, 0] < 0.05]
+    people = [int((crop["classes"] == 1).sum()) for crop in first]
+    assert len(first) > 5
+    # 20 pixels in an image half as large, one in sixty of which is 64 / 60 pixels of the crop.
+    assert max(people) == pytest.approx(20**2 * (64 / 60) ** 2, rel=0.15)
+    assert min(people) == 0
+    for crop in first:
+        rows, _ = np.nonzero(crop["classes"].numpy() == 1)
+        assert not len(rows) or rows.min() == pytest.approx(30 * 64 / 60, abs=2)
+
+
+def test_classes_to_paste_are_those_of_the_data():
+    augment = {"paste": 1.0, "paste_classes": ["horse"]}
+    pool = Pool(make_set(draw_street(10, (60, 80)), classes=("road", "person")), Source(reader="none"))
+    with pytest.raises(BadOption, match="given has no class horse: its classes are road, person"):
+        Crops(make_recipe(network={"kind": "scene", "size": "lite0"}, augment=augment), [pool])
+
+
+@pytest.mark.parametrize(
+    ("kind", "augment", "said"),
+    [
+        ("mask_rcnn", {"paste": 1}, r"augment\.paste is for planes and classes, mask_rcnn answers detections"),
+        ("scene", {"paste": 1}, r"augment\.paste_classes goes with augment\.paste"),
+        ("scene", {"paste_classes": ["person"]}, r"augment\.paste_classes goes with augment\.paste"),
+        ("mini", {"paste": 1, "paste_classes": ["tree"]}, r"augment\.paste_classes goes with augment\.paste"),
+    ],
+)
+def test_what_is_pasted_fits_what_is_learned(kind, augment, said):
+    with pytest.raises(ValueError, match=said):
+        Recipe.model_validate(make_facts(network={"kind": kind}, augment=augment))

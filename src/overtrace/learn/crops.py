@@ -16,7 +16,8 @@ from scipy import ndimage
 
 from overtrace.data.labelled import DataSet, Labelled, Objects, Scene
 from overtrace.data.targets import near_two, touching
-from overtrace.learn.paste import paste_objects
+from overtrace.errors import BadOption
+from overtrace.learn.paste import Parts, paste_classes, paste_objects
 from overtrace.learn.recipe import Augment, Recipe, Source
 from overtrace.raster.scaling import Scaling
 
@@ -51,6 +52,7 @@ class Crops(torch.utils.data.Dataset[Crop]):
         self.pools = tuple(pools)
         weights = np.array([pool.source.weight for pool in pools], float)
         self._shares = weights / weights.sum()
+        self._pasted = [find_classes(pool.data, recipe.augment.paste_classes) for pool in pools]
         self._scales: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
     def __getitem__(self, number: int) -> Crop:
@@ -64,13 +66,7 @@ class Crops(torch.utils.data.Dataset[Crop]):
         image, truth = self._cut(which, i, box)
         count = int(rng.poisson(self.recipe.augment.paste)) if self.recipe.augment.paste else 0
         if count:
-            donor = int(rng.integers(len(pool.data)))
-            lender = pool.data.read(donor)
-            # Objects keep their size on the ground.
-            side = (box[2] - box[0]) * (labelled.pixel_size_m or 1) / (lender.pixel_size_m or 1)
-            other_image, other = self._cut(which, donor, place_box(lender, side, rng))
-            hills = pool.data.knows_peaks
-            pasted = paste_objects({"image": image, **truth}, {"image": other_image, **other}, count, hills, rng)
+            pasted = self._paste({"image": image, **truth}, which, labelled, box, count, rng)
             image, truth = pasted.pop("image"), pasted
         turn = choose_turn(self.recipe.augment, rng)
         image = change_light(apply_turn(image, turn), self.recipe.augment.light, rng)
@@ -81,6 +77,21 @@ class Crops(torch.utils.data.Dataset[Crop]):
             near = near_two(np.ascontiguousarray(turned["labels"]), weights.gap_sigma_px)
             crop["inside_weight"] = _tensor(1 + np.float32(weights.gap) * near)
         return crop if teacher is None or "taught" not in turned else _teach(crop, turned["taught"], teacher.share)
+
+    def _paste(
+        self, crop: Parts, which: int, labelled: Labelled, box: Box, count: int, rng: np.random.Generator
+    ) -> Parts:
+        """A crop with what another one of the same pool lends."""
+        data = self.pools[which].data
+        donor = int(rng.integers(len(data)))
+        lender = data.read(donor)
+        if isinstance(labelled, Scene):
+            image, truth = self._cut(which, donor, same_place(box, labelled, lender))
+            return paste_classes(crop, {"image": image, **truth}, self._pasted[which])
+        # Objects keep their size on the ground.
+        side = (box[2] - box[0]) * (labelled.pixel_size_m or 1) / (lender.pixel_size_m or 1)
+        image, truth = self._cut(which, donor, place_box(lender, side, rng))
+        return paste_objects(crop, {"image": image, **truth}, count, data.knows_peaks, rng)
 
     def _cut(self, which: int, i: int, box: Box) -> tuple[NDArray[np.float32], dict[str, NDArray[Any]]]:
         """A box of an image of a pool, from 0 to 1, and what is true there."""
@@ -141,6 +152,26 @@ def place_box(labelled: Labelled, side: float, rng: np.random.Generator) -> Box:
     if side.is_integer():
         top, left = float(round(top)), float(round(left))
     return left, top, left + side, top + side
+
+
+def same_place(box: Box, labelled: Labelled, lender: Labelled) -> Box:
+    """The square of another image that lies where a box lies in an image."""
+    (height, width), (high, wide) = labelled.image.shape[:2], lender.image.shape[:2]
+    side = (box[2] - box[0]) * min(high / height, wide / width)
+    left, top = min(box[0] * wide / width, wide - side), min(box[1] * high / height, high - side)
+    return left, top, left + side, top + side
+
+
+def find_classes(data: DataSet, names: Sequence[str]) -> list[int]:
+    """The numbers of classes, from 0.
+
+    Raises:
+        BadOption: if the data has not all of them.
+    """
+    unknown = sorted(set(names) - set(data.classes))
+    if unknown:
+        raise BadOption(f"{data.name} has no class {', '.join(unknown)}: its classes are {', '.join(data.classes)}")
+    return [data.classes.index(name) for name in names]
 
 
 def _choose_scale(pixel_size_m: float | None, source: Source, rng: np.random.Generator) -> float:

@@ -1,6 +1,6 @@
-"""Objects of one crop laid into another, without what stands around them."""
+"""Objects or classes of one crop laid into another, without what stands around them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,19 @@ def paste_objects(crop: Parts, donor: Parts, count: int, hills: bool, rng: np.ra
                 )
                 break
     return pasted
+
+
+def paste_classes(crop: Parts, donor: Parts, classes: Sequence[int]) -> Parts:
+    """A crop with all pixels of some classes of another one of the same size, where they are.
+
+    Args:
+        crop, donor: ``image`` (H, W, bands) float32 and ``classes`` (H, W).
+    """
+    mask = np.isin(donor["classes"], classes)
+    return {
+        "image": crop["image"] + _soften(mask) * (donor["image"] - crop["image"]),
+        "classes": np.where(mask, donor["classes"], crop["classes"]),
+    }
 
 
 def _cut_objects(
@@ -78,9 +91,8 @@ def _hides_little(labels: NDArray[np.int32], target: Window, mask: NDArray[np.bo
 
 def _lay(crop: Parts, target: Window, parts: Parts, mask: NDArray[np.bool_], hill: NDArray[np.uint8] | None) -> None:
     """One object into a crop, in place; its rim is mixed with what was there."""
-    share = ndimage.gaussian_filter(mask.astype(np.float32), RIM_PX)[..., None]
     before = crop["peaks"][target].copy()
-    crop["image"][target] += share * (parts["image"] - crop["image"][target])
+    crop["image"][target] += _soften(mask) * (parts["image"] - crop["image"][target])
     new = crop["labels"].max() + 1
     for name, part in parts.items():
         if name != "image":
@@ -88,3 +100,9 @@ def _lay(crop: Parts, target: Window, parts: Parts, mask: NDArray[np.bool_], hil
     crop["labels"][target][mask] = new
     if hill is not None:
         crop["peaks"][target] = np.maximum(before, hill)
+
+
+def _soften(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(H, W, 1) the share of what is pasted in each pixel."""
+    share: NDArray[np.float32] = ndimage.gaussian_filter(mask.astype(np.float32), RIM_PX)[..., None]
+    return share

@@ -186,7 +186,9 @@ class Augment(Frozen):
     light: Annotated[float, Field(ge=0)] = 1.0
     """Strength of another sun, camera and haze; 0 leaves the light as it is."""
     paste: Annotated[float, Field(ge=0)] = 0.0
-    """Objects of another crop of the same source that are laid into one, on average; of planes alone."""
+    """Objects of another crop of the same source that are laid into one, on average; of planes and classes."""
+    paste_classes: tuple[str, ...] = ()
+    """Where classes are learned, those whose pixels are laid into a crop, from the same place of another image."""
 
 
 class Teacher(Frozen):
@@ -308,8 +310,12 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.augment.paste and self.task != "planes":
-            raise ValueError(f"augment.paste is for planes alone, {self.network.kind} answers {self.task}")
+        if self.augment.paste and self.task == "detections":
+            raise ValueError(f"augment.paste is for planes and classes, {self.network.kind} answers {self.task}")
+        if bool(self.augment.paste_classes) != (self.augment.paste > 0 and self.task == "classes"):
+            raise ValueError(
+                "augment.paste_classes goes with augment.paste where classes are learned: give both or none"
+            )
         if self.teacher is not None and self.task != "planes":
             raise ValueError(f"there is a teacher of planes alone, {self.network.kind} answers {self.task}")
         return self
