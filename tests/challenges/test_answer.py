@@ -166,7 +166,7 @@ def test_a_tree_stands_where_its_peak_is(tmp_path, network):
     held = write_truth("trees", gather([replace(sample, image=image)]), tmp_path / "held")
     decode = DecodeParameters(peak_px=2, min_seed_px=1)
     card = network.card.model_copy(update={"decode": decode, "pixel_size_m": (0.6, 0.6)})
-    run(held, network.with_card(card), tmp_path / "a.csv", min_score=0.7)
+    run(held, network.with_card(card), tmp_path / "a.csv", min_score=0.5)
     assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith("a.tif,36.5,12.5,")
 
 

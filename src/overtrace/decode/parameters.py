@@ -14,8 +14,8 @@ class Parameters:
     distance: int = 64
     """A pixel of a seed has a distance plane of at least this value."""
     peak_px: int = 0
-    """A seed is one pixel, higher in the distance plane than all within this many rows and columns; 0: all pixels from
-    the threshold on are seeds, those that touch one and the same."""
+    """A seed is one pixel, higher in the smoothed distance plane than all within this many rows and columns; 0: all
+    pixels from the threshold on are seeds, those that touch one and the same."""
     grow_px: int = 32
     """Steps, each to one of four neighbours, that an object may grow from its seed."""
     hole_px: int = 16

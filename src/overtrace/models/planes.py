@@ -15,6 +15,9 @@ from overtrace.raster.view import View
 Probabilities = NDArray[np.float32]
 LEVELS = 254
 """Steps from 0 to 1 in which planes are kept."""
+BINOMIAL = (1, 4, 6, 4, 1)
+SMOOTH_PX = 2
+"""Rows and columns on each side that smoothing looks at."""
 
 
 @njit(cache=True, nogil=True)
@@ -29,17 +32,38 @@ def _quantise(probabilities: NDArray[np.float32], valid: NDArray[np.bool_], plan
 
 
 @njit(cache=True, nogil=True)
-def _keep_peaks(planes: NDArray[np.uint8], reach: int) -> None:
-    """Level the distance plane but where it is highest, and raise the interior there: a peak is in an object.
+def _smooth(plane: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The binomial mean around each pixel, which has a standard deviation of 1 pixel; 0 where there is no data."""
+    height, width = plane.shape
+    smooth = np.zeros((height, width), np.float32)
+    for y in range(height):
+        for x in range(width):
+            if plane[y, x] == 0:
+                continue
+            total, weight = 0, 0
+            for i in range(max(y - SMOOTH_PX, 0), min(y + SMOOTH_PX + 1, height)):
+                for j in range(max(x - SMOOTH_PX, 0), min(x + SMOOTH_PX + 1, width)):
+                    if plane[i, j] > 0:
+                        share = BINOMIAL[i - y + SMOOTH_PX] * BINOMIAL[j - x + SMOOTH_PX]
+                        total += share * plane[i, j]
+                        weight += share
+            smooth[y, x] = np.float32(total / weight)
+    return smooth
 
-    Of equal pixels the first of the image is the highest.
+
+@njit(cache=True, nogil=True)
+def _keep_peaks(planes: NDArray[np.uint8], reach: int) -> None:
+    """Smooth the distance plane, level it but where it is highest, and raise the interior there.
+
+    A peak is in an object; without smoothing, one tree has several. Of equal pixels the first of the image is the
+    highest.
 
     Args:
         planes: (3, h, w) interior, touch, distance, changed in place.
         reach: rows and columns on each side within which a peak is the highest.
     """
     _, height, width = planes.shape
-    distance = planes[2].copy()
+    distance = _smooth(planes[2])
     for y in range(height):
         for x in range(width):
             here = distance[y, x]
@@ -54,26 +78,27 @@ def _keep_peaks(planes: NDArray[np.uint8], reach: int) -> None:
                         break
                 if not highest:
                     break
+            level = np.uint8(here + np.float32(0.5))
+            planes[2, y, x] = level if highest else np.uint8(1)
             if highest:
-                planes[0, y, x] = max(planes[0, y, x], here)
-            else:
-                planes[2, y, x] = 1
+                planes[0, y, x] = max(planes[0, y, x], level)
 
 
 def predict_planes(view: View, network: Network, block: Block, peak_px: int = 0) -> NDArray[np.uint8]:
     """What the network says of a block.
 
     Args:
-        peak_px: if not 0, the distance stays only where it is highest within this many rows and columns; at most the
-            margin of the card.
+        peak_px: if not 0, the distance is smoothed by a binomial of 5 x 5 pixels, and stays only where it is highest
+            within this many rows and columns; at most the margin of the card.
     Returns:
         (3, h, w) uint8, 1 to 255, and 0 where there is no data: interior, touch and distance. Of a network that does
         not answer all three, nothing touches, and the interior stands for the distance.
     """
     _check_reach("peaks within", peak_px, network)
+    reach = min(peak_px + SMOOTH_PX, network.card.margin) if peak_px else 0
     planes = np.zeros((len(PLANES), block.core.height, block.core.width), np.uint8)
     for window, answer, valid in _ask(view, network, block):
-        wide = grow(window.keep, peak_px)
+        wide = grow(window.keep, reach)
         seen = within(wide, window.read)
         said = np.empty((network.card.channels, wide.height, wide.width), np.uint8)
         _quantise(answer[:, *seen], valid[seen], said)
