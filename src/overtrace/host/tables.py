@@ -147,13 +147,15 @@ class Token(Base):
 
 
 class Code(Base):
-    """What is sent by e-mail to be shown once: to confirm an address, to set a password anew."""
+    """What is sent by e-mail to be shown once: to confirm an address or a new one, to set a password anew."""
 
     __tablename__ = "codes"
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     person_id: Mapped[str] = mapped_column(ForeignKey("people.id"), index=True)
     purpose: Mapped[str] = mapped_column(String(16))
-    """``confirm`` or ``password``."""
+    """``confirm``, ``password`` or ``email``."""
+    email: Mapped[str] = mapped_column(String(254))
+    """Where it was sent, which it proves to be theirs."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
@@ -168,8 +170,11 @@ class Mail(Base):
     to: Mapped[str] = mapped_column(String(254))
     subject: Mapped[str] = mapped_column(String(200))
     body: Mapped[str]
+    """Empty once it is sent, for it may hold a code."""
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None] = mapped_column(index=True)
+    failed_at: Mapped[datetime | None]
+    """For good."""
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime]
     error: Mapped[str] = mapped_column(String(300), default="")
@@ -182,7 +187,7 @@ class Team(Base):
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     folded: Mapped[str] = mapped_column(String(200), unique=True)
-    """The name as it is compared: NFKC, case-folded, blanks joined."""
+    """The name as it is compared: NFKC, case-folded, without blanks."""
     track: Mapped[str] = mapped_column(String(64), default="")
     contact_id: Mapped[str] = mapped_column(ForeignKey("people.id"))
     method: Mapped[str] = mapped_column(default="")
