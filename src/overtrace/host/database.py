@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from overtrace.errors import BadOption
@@ -76,6 +76,16 @@ class Database:
         """One view that does not change while it is read."""
         with self._read.begin() as session:
             yield session
+
+
+def add_if_new(session: Session, row: object) -> bool:
+    """Add a row unless one that must be unique is there already, perhaps written by someone else just now."""
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        return False
+    return True
 
 
 def now() -> datetime:
