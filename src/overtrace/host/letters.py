@@ -1,6 +1,7 @@
 """The texts of all letters that a host sends.
 
-None repeats what a stranger typed to someone whose address is not confirmed: a name may be an advertisement.
+None tells what strangers typed about themselves to an address that is not confirmed: it may be an advertisement.
+Subjects hold no names: they are kept when a letter is sent and its text is not.
 """
 
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def roster(site: Site, team: str, what: str) -> Letter:
     """To the members of a team when it has changed."""
     return _write(
         site,
-        f"Team {team}: {what}",
+        f"Your team: {what}",
         f"Your team {team!r} has changed: {what}. All members are asked to look at it, and to agree to their order, at",
         f"{site.address}/team",
     )
