@@ -13,6 +13,8 @@ from overtrace.host.openid import VARIABLES, Identity, Provider, begin, finish, 
 from tests.support.openid_provider import CLIENT, SECRET, OpenIdProvider, run_provider
 
 RETURN_TO = "https://trees.example.org/account/openid/return"
+BROWSER = httpx.Client()
+OTHER_KEY = RSAKey.generate_key(2048, {"kid": "one"})
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def name(there: OpenIdProvider) -> Provider:
 def go(provider: Provider) -> tuple[str, dict[str, str]]:
     """To the provider and back, as a browser does: the cookie, and what the provider put into the address."""
     address, cookie = begin(provider, RETURN_TO)
-    back = httpx.get(address).headers["location"]
+    back = BROWSER.get(address).headers["location"]
     assert back.startswith(f"{RETURN_TO}?")
     return cookie, dict(parse_qsl(urlsplit(back).query))
 
@@ -90,14 +92,14 @@ def test_a_token_that_is_not_signed_by_the_provider_alone_is_refused(there, algo
 
 
 def test_a_token_that_is_signed_by_another_key_is_refused(there):
-    there.signing_key = RSAKey.generate_key(2048, {"kid": "one"})
+    there.signing_key = OTHER_KEY
     with pytest.raises(Refused, match="cannot be checked"):
         log_in(there)
 
 
 def test_a_provider_may_change_its_key(there):
     log_in(there)
-    there.shown_key = RSAKey.generate_key(2048, {"kid": "one"})
+    there.shown_key = OTHER_KEY
     log_in(there)
 
 

@@ -1,6 +1,7 @@
 """A provider of OpenID Connect: it vouches for whoever it is told to, and lies if it is told to."""
 
 import base64
+import functools
 import hashlib
 import json
 import secrets
@@ -42,7 +43,7 @@ class OpenIdProvider:
     about: dict[str, Any] = field(default_factory=dict)
     """In the place of what it should say of itself."""
     userinfo_subject: str = ""
-    shown_key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}))
+    shown_key: RSAKey = field(default_factory=functools.cache(lambda: RSAKey.generate_key(2048, {"kid": "one"})))
     signing_key: RSAKey | None = None
     asked: dict[str, dict[str, str]] = field(default_factory=dict)
     """By code: what the browser brought."""

@@ -48,7 +48,7 @@ def open_sender(url: str, sender: str) -> Sender:
     """
     parts = urlsplit(url)
     if parts.scheme in PORTS and parts.hostname:
-        return Smtp(*_read_smtp(url, parts), sender)
+        return Smtp(*_read_smtp(parts), sender, ssl.create_default_context())
     if parts.scheme == "file" and parts.path and not parts.netloc:
         return Folder(_make_folder(Path(unquote(parts.path))), sender)
     if parts.scheme == "console":
@@ -79,8 +79,8 @@ class Smtp:
     password: str
     implicit_tls: bool
     sender: str
-    context: ssl.SSLContext | None = None
-    """None for the certificates that this machine trusts."""
+    context: ssl.SSLContext
+    """Which certificates are trusted."""
 
     def send(self, mail: Mail) -> None:
         """Send one letter by a connection of its own."""
@@ -98,23 +98,22 @@ class Smtp:
             raise SendFailed(f"{self.host}: {error}") from error
 
     def _connect(self) -> smtplib.SMTP:
-        context = self.context or ssl.create_default_context()
         if self.implicit_tls:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT_S, context=context)
+            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT_S, context=self.context)
         else:
             server = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_S)
         try:
-            self._greet(server, context)
+            self._greet(server)
         except BaseException:
             server.close()
             raise
         return server
 
-    def _greet(self, server: smtplib.SMTP, context: ssl.SSLContext) -> None:
+    def _greet(self, server: smtplib.SMTP) -> None:
         server.ehlo()
         secure = self.implicit_tls or server.has_extn("starttls")
         if secure and not self.implicit_tls:
-            server.starttls(context=context)
+            server.starttls(context=self.context)
             server.ehlo()
         if not self.user:
             return
@@ -153,7 +152,7 @@ class Console:
         print(f"--- letter to {mail.to}: {mail.subject}\n{mail.body}---", file=self.stream, flush=True)
 
 
-def _read_smtp(url: str, parts: SplitResult) -> tuple[str, int, str, str, bool]:
+def _read_smtp(parts: SplitResult) -> tuple[str, int, str, str, bool]:
     try:
         port = parts.port or PORTS[parts.scheme]
     except ValueError as error:
