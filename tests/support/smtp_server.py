@@ -5,7 +5,7 @@ import base64
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -35,7 +35,12 @@ class MailServer:
     """Commands that came without TLS."""
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """To one client, until it goes."""
+        """To one client, until it goes or breaks off."""
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await self._talk(reader, writer)
+        writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 here\r\n")
         secure, known = False, self.login is None
         while line := await reader.readline():
@@ -56,7 +61,6 @@ class MailServer:
             known = known or answer.startswith("235")
             if command.upper() == "QUIT":
                 break
-        writer.close()
 
     def _answer(self, command: str, rest: str, secure: bool, known: bool) -> str:
         if self.answers.get(command):
@@ -90,10 +94,18 @@ def run_mail_server(server: MailServer) -> Iterator[MailServer]:
     try:
         yield server
     finally:
-        loop.call_soon_threadsafe(listening.close)
+        asyncio.run_coroutine_threadsafe(_stop(listening), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _stop(listening: asyncio.Server) -> None:
+    listening.close()
+    talks = asyncio.all_tasks() - {asyncio.current_task()}
+    for talk in talks:
+        talk.cancel()
+    await asyncio.gather(*talks, return_exceptions=True)
 
 
 def make_certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
