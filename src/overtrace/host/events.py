@@ -1,4 +1,4 @@
-"""The log: who did what, written in the transaction that did it."""
+"""The log: what a team, an organiser or the host did, written in the transaction that did it."""
 
 from datetime import datetime
 from typing import Any
@@ -7,19 +7,14 @@ from sqlalchemy.orm import Session
 
 from overtrace.host.tables import Event
 
-HOST = "host"
-"""As an actor: nobody in particular."""
 
-
-def record(session: Session, at: datetime, actor: str, action: str, subject: str, **details: Any) -> None:
-    """Add a line to the log.
+def record(session: Session, actor: str, action: str, subject: str, at: datetime, **details: Any) -> None:
+    """Add to the log.
 
     Args:
-        session: the transaction of the change.
-        at: when it was made.
         actor: ``person:ID``, ``worker:NAME`` or ``host``.
         action: such as ``submission.accepted``.
         subject: such as ``submission:ID``.
-        details: what JSON can hold; no secrets.
+        details: what JSON can hold; never an address or a name of a person, for the log outlives them.
     """
     session.add(Event(at=at, actor=actor, action=action, subject=subject, details=details))
