@@ -47,3 +47,7 @@ class NotAllowed(OvertraceError):
 
 class NotFound(OvertraceError):
     """Something that is not there, or that is not shown."""
+
+
+class Unavailable(OvertraceError):
+    """What a host cannot do just now, such as reach its store; the same again may work later."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError
+from sqlalchemy.exc import ArgumentError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from overtrace.errors import BadOption
+from overtrace.errors import BadOption, Unavailable
 
 BUSY_S = 30.0
 """How long SQLite waits for another process that writes."""
@@ -67,14 +67,23 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """One transaction: kept if the block ends, else as if it had never begun."""
-        with self._write.begin() as session:
+        """One transaction: kept if the block ends, else as if it had never begun.
+
+        Raises:
+            Unavailable: if the database is not there, or the connection breaks; whether it was kept is not known if
+                that came at its end.
+        """
+        with _reach(), self._write.begin() as session:
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """One view that does not change while it is read."""
-        with self._read.begin() as session:
+        """One view that does not change while it is read.
+
+        Raises:
+            Unavailable: if the database is not there, or the connection breaks.
+        """
+        with _reach(), self._read.begin() as session:
             yield session
 
 
@@ -86,6 +95,14 @@ def add_if_new(session: Session, row: object) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+@contextmanager
+def _reach() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(f"the database cannot be used: {str(error.orig).splitlines()[0]}: try again later") from error
 
 
 def now() -> datetime:
