@@ -1,0 +1,194 @@
+"""``contest.yaml``: the contest that it describes, and every fault of it with its line."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from overtrace.challenges.inspection import Claim
+from overtrace.challenges.own import NO_CLASS, PIXELS
+from overtrace.challenges.protocols import check_files, find_challenge
+from overtrace.errors import BadAnswer, BadOption, OvertraceError
+from overtrace.formats.faults import Fault
+from overtrace.host.contest import Contest
+from overtrace.host.contest_faults import find_model_faults
+from overtrace.host.tree import Key, Tree, parse_tree, show_path
+
+MOST_BYTES = 2**22
+
+
+class BadContest(OvertraceError):
+    """A contest file that is not in order, and all that is wrong with it."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = tuple(faults)
+        more = f" (and {len(faults) - 1:,} more: overtrace contest check lists them)" if len(faults) > 1 else ""
+        super().__init__(f"{faults[0]}{more}")
+
+
+@dataclass(frozen=True, slots=True)
+class ContestFile:
+    """A contest, and where its files lie."""
+
+    contest: Contest
+    path: Path
+    sha256: str
+    """Of the file."""
+    tree: Tree = field(repr=False, compare=False)
+
+    @property
+    def folder(self) -> Path:
+        """From which the paths of the file go."""
+        return self.path.parent
+
+    def resolve(self, inside: str) -> Path:
+        """Where a path of the file leads."""
+        return self.folder / inside
+
+    def fault(self, key: Key, found: str, wanted: str) -> Fault:
+        """What is wrong with a key."""
+        return Fault(f"{self.path}:{self.tree.find_line(key)}", show_path(key), found, wanted)
+
+
+def read_contest(path: Path, *, truth: bool = True) -> ContestFile:
+    """The contest of a file.
+
+    Args:
+        path: of ``contest.yaml``.
+        truth: whether what is true must lie there too; only who scores has it.
+    Raises:
+        BadContest: that names the first fault, and says how many more there are.
+    """
+    file, faults = inspect_contest(path, truth=truth)
+    if file is None or faults:
+        raise BadContest(faults)
+    return file
+
+
+def inspect_contest(path: Path, *, truth: bool = True) -> tuple[ContestFile | None, list[Fault]]:
+    """The contest of a file as far as it is one, and all faults that it has without opening other files."""
+    try:
+        data = path.read_bytes()[: MOST_BYTES + 1]
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        return None, [Fault(str(path), "", f"it cannot be read: {error.strerror}", "check the path")]
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        return None, [Fault(f"{path}:{line}", "", "no UTF-8", "write the file as UTF-8")]
+    if len(data) > MOST_BYTES:
+        return None, [Fault(str(path), "", f"it is longer than {MOST_BYTES:,} bytes", "leave data to files of its own")]
+    found = parse_tree(text, str(path))
+    if found.value is None:
+        wanted = "overtrace contest new writes one that is complete"
+        return None, found.faults or [Fault(f"{path}:1", "", "it is empty", wanted)]
+    contest, faults = find_model_faults(found, str(path))
+    if contest is None:
+        return None, _sort([*found.faults, *faults])
+    file = ContestFile(contest, path, hashlib.sha256(data).hexdigest(), found)
+    return file, _sort([*found.faults, *_find_rule_faults(file), *_find_path_faults(file, truth)])
+
+
+def _sort(faults: list[Fault]) -> list[Fault]:
+    return sorted(faults, key=lambda fault: int(fault.file.rpartition(":")[2]))
+
+
+def _find_rule_faults(file: ContestFile) -> Iterator[Fault]:
+    """What the challenge has to say of its options."""
+    contest = file.contest
+    if contest.profile:
+        try:
+            find_challenge(contest.challenge).choose_profile(Claim(file.path, profile=contest.profile))
+        except BadOption as error:
+            found, _, wanted = str(error).rpartition(": ")
+            yield file.fault(("profile",), found, wanted)
+    if contest.challenge == "own" and contest.profile == PIXELS:
+        if not 0 < contest.classes < NO_CLASS:
+            wanted = f"{PIXELS} needs how many there are, from 1 to {NO_CLASS - 1}"
+            yield file.fault(("classes",), f"found {contest.classes} classes", wanted)
+    elif contest.classes:
+        yield file.fault(("classes",), f"{contest.challenge} knows its classes", f"leave it out, it is for {PIXELS}")
+
+
+Named = tuple[Key, Path]
+"""A key, and where it leads."""
+
+
+def list_truths(file: ContestFile) -> list[Named]:
+    """What is true, by phase."""
+    phases = enumerate(file.contest.phases)
+    return [(("phases", i, "truth"), file.resolve(phase.truth)) for i, phase in phases if phase.truth is not None]
+
+
+def list_ids(file: ContestFile) -> list[Named]:
+    """The lists of images of phases and boards."""
+    found: list[Named] = []
+    for i, phase in enumerate(file.contest.phases):
+        if phase.ids is not None:
+            found.append((("phases", i, "ids"), file.resolve(phase.ids)))
+        boards = [(j, board.ids) for j, board in enumerate(phase.boards) if board.ids is not None]
+        found += [(("phases", i, "boards", j, "ids"), file.resolve(ids)) for j, ids in boards]
+    return found
+
+
+def list_downloads(file: ContestFile) -> list[Named]:
+    """The files that participants are given."""
+    return [
+        (("phases", i, "downloads", k, "file"), file.resolve(download.file))
+        for i, phase in enumerate(file.contest.phases)
+        for k, download in enumerate(phase.downloads)
+        if download.file is not None
+    ]
+
+
+def _find_path_faults(file: ContestFile, truth: bool) -> Iterator[Fault]:
+    """Files that are missing, and truth that would be given away."""
+    truths = list_truths(file)
+    for key, path in truths if truth else []:
+        if not os.access(path, os.R_OK):
+            yield file.fault(key, f"{path} {'cannot be read' if path.exists() else 'does not exist'}", "put it there")
+    for key, path in [*list_ids(file), *list_downloads(file)]:
+        if not path.is_file() or not os.access(path, os.R_OK):
+            found = "is no file" if path.is_dir() else "cannot be read" if path.exists() else "does not exist"
+            yield file.fault(key, f"{path} {found}", "put a file there that can be read")
+    secrets = [path.resolve() for _, path in truths]
+    for key, path in list_downloads(file):
+        if any(path.resolve().is_relative_to(secret) for secret in secrets):
+            yield file.fault(key, f"{path} is part of the truth, which it would give away", "name another file")
+
+
+def find_data_faults(file: ContestFile) -> list[Fault]:
+    """What the challenge's own readers say of truth and lists, and wrong digests of downloads."""
+    faults: list[Fault] = []
+    for i, phase in enumerate(file.contest.phases):
+        if phase.truth is not None:
+            truth = file.resolve(phase.truth)
+            broken = _read_truth(file, ("phases", i, "truth"), truth, None)
+            faults += broken
+            lists = [] if broken else [(key, path) for key, path in list_ids(file) if key[1] == i]
+            for key, path in lists:
+                faults += _read_truth(file, key, truth, path)
+    downloads = [download for phase in file.contest.phases for download in phase.downloads if download.file is not None]
+    for download, (key, path) in zip(downloads, list_downloads(file), strict=True):
+        if download.sha256 and digest(path) != download.sha256:
+            faults.append(file.fault((*key[:-1], "sha256"), f"that of {path} is {digest(path)}", "write that"))
+    return _sort(faults)
+
+
+def _read_truth(file: ContestFile, key: Key, truth: Path, ids: Path | None) -> list[Fault]:
+    """Checks an answer that is empty: only what is wrong with truth and list is an error then."""
+    contest = file.contest
+    with TemporaryDirectory() as empty:
+        try:
+            check_files(contest.challenge, Claim(Path(empty), truth, ids, contest.profile, contest.classes))
+        except (BadAnswer, BadOption) as error:
+            found, _, wanted = str(error).rpartition(": ")
+            return [file.fault(key, found, wanted)]
+    return []
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
