@@ -1,5 +1,6 @@
 """The numbers of a board beside the score, taken from what a scorer says."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def pick_columns(parts: Mapping[str, Any], columns: Sequence[Column]) -> dict[st
                 raise BadOption(
                     f"two columns are called {title}: write {EACH} into the title where the name shall stand"
                 )
-            found[title] = None if value is None else float(value)
+            found[title] = None if value is None or not math.isfinite(value) else float(value)
     return found
 
 

@@ -7,7 +7,7 @@ field is what docs/contest_file.md says of it.
 import re
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -264,3 +264,8 @@ class Contest(Frozen):
     def find_phase(self, name: str) -> Phase | None:
         """The phase of a name; None if there is none."""
         return next((phase for phase in self.phases if phase.name == name), None)
+
+
+def make_schema() -> dict[str, Any]:
+    """The JSON schema of the file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Contest.model_json_schema()}

@@ -10,22 +10,13 @@ from tempfile import TemporaryDirectory
 from overtrace.challenges.inspection import Claim
 from overtrace.challenges.own import NO_CLASS, PIXELS
 from overtrace.challenges.protocols import check_files, find_challenge
-from overtrace.errors import BadAnswer, BadOption, OvertraceError
+from overtrace.errors import BadAnswer, BadContest, BadOption
 from overtrace.formats.faults import Fault
 from overtrace.host.contest import Contest
 from overtrace.host.contest_faults import find_model_faults
 from overtrace.host.tree import Key, Tree, parse_tree, show_path
 
 MOST_BYTES = 2**22
-
-
-class BadContest(OvertraceError):
-    """A contest file that is not in order, and all that is wrong with it."""
-
-    def __init__(self, faults: list[Fault]) -> None:
-        self.faults = tuple(faults)
-        more = f" (and {len(faults) - 1:,} more: overtrace contest check lists them)" if len(faults) > 1 else ""
-        super().__init__(f"{faults[0]}{more}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +54,8 @@ def read_contest(path: Path, *, truth: bool = True) -> ContestFile:
     """
     file, faults = inspect_contest(path, truth=truth)
     if file is None or faults:
-        raise BadContest(faults)
+        more = f" (and {len(faults) - 1:,} more: overtrace contest check lists them)" if len(faults) > 1 else ""
+        raise BadContest(f"{faults[0]}{more}")
     return file
 
 
@@ -192,3 +184,18 @@ def digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def list_gaps(contest: Contest) -> list[str]:
+    """What a contest may lack and mostly has, each with what follows."""
+    gaps = [f"no {name}: the page will be empty" for name in ("about", "rules") if not getattr(contest, name).strip()]
+    for phase in contest.phases:
+        if phase.truth is not None and phase.ids is None:
+            gaps.append(f"phase {phase.name} has no ids: the check before scoring does not know the images")
+        if phase.truth is not None and not phase.downloads:
+            gaps.append(f"phase {phase.name} has no downloads: say in about where the images are")
+    if contest.teams.ordered and contest.teams.locks_at is None:
+        gaps.append("teams has no locks_at: members and their order may change to the end")
+    if contest.replication.winners and contest.replication.reply_by is None:
+        gaps.append("replication has no reply_by: nobody can be late")
+    return gaps
