@@ -29,7 +29,8 @@ def _list_verbs(group: str, verbs: Any) -> Iterator[tuple[str, Any]]:
 
 def _describe_verb(name: str, verb: Any) -> str:
     rows = [_describe_parameter(parameter) for parameter in verb.params if parameter.name != "help"]
-    usage = " ".join(["overtrace", name, *(_metavar(p) for p in verb.params if p.param_type_name == "argument")])
+    arguments = [p for p in verb.params if p.param_type_name == "argument"]
+    usage = " ".join(["overtrace", name, *(_metavar(p) if p.required else f"[{_metavar(p)}]" for p in arguments)])
     paragraphs = "\n\n".join(" ".join(paragraph.split()) for paragraph in (verb.help or "").split("\n\n"))
     table = "\n".join(["| option | default | |", "|---|---|---|", *rows]) + "\n" if rows else ""
     return f"## {name}\n\n    {usage} [OPTIONS]\n\n{paragraphs}\n\n{table}"

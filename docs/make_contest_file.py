@@ -1,4 +1,4 @@
-"""Writes the reference in docs/contest_file.md, and docs/contest.schema.json, from the model of the file: ``make docs``."""
+"""Writes the reference in docs/contest_file.md, and docs/contest.schema.json, from the model: ``make docs``."""
 
 import json
 from pathlib import Path

@@ -142,9 +142,11 @@ class Phase(Frozen):
     ids: Inside | None = None
     """A list of the images that an answer may name, for the check before scoring, which costs no try."""
     limits: Limits = Limits()
+    """Of each team."""
     boards: tuple[Board, ...] = ()
     """At least one where there is truth."""
     downloads: tuple[Download, ...] = ()
+    """From the start of the phase on."""
     test: bool = True
     """Whether the truth is hidden for good: no number of a single image is ever shown."""
 
@@ -200,6 +202,7 @@ class Description(Frozen):
     least_words: int = Field(default=50, ge=0)
     """Of one that is written here; an attached document has none."""
     most_words: int = Field(default=3000, gt=0)
+    """The same."""
 
 
 class Replication(Frozen):
@@ -248,9 +251,13 @@ class Contest(Frozen):
     tracks: tuple[Track, ...] = ()
     """Of which a team chooses one; none where there is only one way to take part."""
     teams: Teams = Teams()
+    """Members and their order."""
     description: Description = Description()
+    """Of the method."""
     effort: Effort = Effort()
+    """Of the scorer."""
     replication: Replication = Replication()
+    """Of the first places."""
 
     @model_validator(mode="after")
     def _is_sound(self) -> "Contest":
