@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,7 +79,6 @@ def new(
 @app.command()
 def schema() -> None:
     """Print the JSON schema of the contest file, for editors that check while one writes."""
-    _needs_host()
     from overtrace.host.contest import make_schema
 
     typer.echo(json.dumps(make_schema(), indent=1))
@@ -89,8 +87,10 @@ def schema() -> None:
 def _needs_host() -> None:
     from overtrace.errors import BadOption
 
-    if find_spec("yaml") is None:
-        raise BadOption("contest needs pyyaml: pip install 'overtrace[host]'")
+    try:
+        import yaml  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise BadOption("contest needs pyyaml: pip install 'overtrace[host]'") from error
 
 
 def _load_kernels(file: "ContestFile") -> None:

@@ -16,9 +16,14 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def _inside(path: str) -> str:
+def is_inside(path: str) -> bool:
+    """Whether a path stays in the folder of the contest."""
     place = PurePosixPath(path)
-    if place.is_absolute() or ".." in place.parts or not place.parts:
+    return bool(place.parts) and not place.is_absolute() and ".." not in place.parts and "\0" not in path
+
+
+def _want_inside(path: str) -> str:
+    if not is_inside(path):
         raise ValueError(f"{path!r} leads out of the folder of the contest: wanted a path inside it")
     return path
 
@@ -39,7 +44,7 @@ def _to_utc(value: object) -> datetime:
     raise ValueError(f"found {value!r}: wanted a time with its offset, as in 2026-06-01T00:00:00+00:00")
 
 
-Inside = Annotated[str, AfterValidator(_inside)]
+Inside = Annotated[str, AfterValidator(_want_inside)]
 """A path from the folder that holds the contest file."""
 Time = Annotated[datetime, BeforeValidator(_to_utc)]
 

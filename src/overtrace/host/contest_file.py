@@ -12,7 +12,7 @@ from overtrace.challenges.own import NO_CLASS, PIXELS
 from overtrace.challenges.protocols import check_files, find_challenge
 from overtrace.errors import BadAnswer, BadContest, BadOption
 from overtrace.formats.faults import Fault
-from overtrace.host.contest import Contest
+from overtrace.host.contest import Contest, is_inside
 from overtrace.host.contest_faults import find_model_faults
 from overtrace.host.tree import Key, Tree, parse_tree, show_path
 
@@ -40,7 +40,11 @@ class ContestFile:
 
     def fault(self, key: Key, found: str, wanted: str) -> Fault:
         """What is wrong with a key."""
-        return Fault(f"{self.path}:{self.tree.find_line(key)}", show_path(key), found, wanted)
+        return _fault(self.path, self.tree, key, found, wanted)
+
+
+def _fault(path: Path, tree: Tree, key: Key, found: str, wanted: str) -> Fault:
+    return Fault(f"{path}:{tree.find_line(key)}", show_path(key), found, wanted)
 
 
 def read_contest(path: Path, *, truth: bool = True) -> ContestFile:
@@ -76,10 +80,11 @@ def inspect_contest(path: Path, *, truth: bool = True) -> tuple[ContestFile | No
         wanted = "overtrace contest new writes one that is complete"
         return None, found.faults or [Fault(f"{path}:1", "", "it is empty", wanted)]
     contest, faults = find_model_faults(found, str(path))
+    faults = [*found.faults, *faults, *_find_path_faults(path, found, truth)]
     if contest is None:
-        return None, _sort([*found.faults, *faults])
+        return None, _sort(faults)
     file = ContestFile(contest, path, hashlib.sha256(data).hexdigest(), found)
-    return file, _sort([*found.faults, *_find_rule_faults(file), *_find_path_faults(file, truth)])
+    return file, _sort([*faults, *_find_rule_faults(file)])
 
 
 def _sort(faults: list[Fault]) -> list[Fault]:
@@ -103,68 +108,49 @@ def _find_rule_faults(file: ContestFile) -> Iterator[Fault]:
         yield file.fault(("classes",), f"{contest.challenge} knows its classes", f"leave it out, it is for {PIXELS}")
 
 
-Named = tuple[Key, Path]
-"""A key, and where it leads."""
+def list_paths(folder: Path, tree: Tree, name: str) -> list[tuple[Key, Path]]:
+    """Each key of this name in a phase, and where it leads: ``truth``, ``ids``, or ``file`` of a download."""
+    keys = [key for key in tree.lines if key[:1] == ("phases",) and key[-1] == name]
+    found = [(key, tree.find_value(key)) for key in keys]
+    return [(key, folder / value) for key, value in found if isinstance(value, str) and is_inside(value)]
 
 
-def list_truths(file: ContestFile) -> list[Named]:
-    """What is true, by phase."""
-    phases = enumerate(file.contest.phases)
-    return [(("phases", i, "truth"), file.resolve(phase.truth)) for i, phase in phases if phase.truth is not None]
-
-
-def list_ids(file: ContestFile) -> list[Named]:
-    """The lists of images of phases and boards."""
-    found: list[Named] = []
-    for i, phase in enumerate(file.contest.phases):
-        if phase.ids is not None:
-            found.append((("phases", i, "ids"), file.resolve(phase.ids)))
-        boards = [(j, board.ids) for j, board in enumerate(phase.boards) if board.ids is not None]
-        found += [(("phases", i, "boards", j, "ids"), file.resolve(ids)) for j, ids in boards]
-    return found
-
-
-def list_downloads(file: ContestFile) -> list[Named]:
-    """The files that participants are given."""
-    return [
-        (("phases", i, "downloads", k, "file"), file.resolve(download.file))
-        for i, phase in enumerate(file.contest.phases)
-        for k, download in enumerate(phase.downloads)
-        if download.file is not None
-    ]
-
-
-def _find_path_faults(file: ContestFile, truth: bool) -> Iterator[Fault]:
+def _find_path_faults(path: Path, tree: Tree, truth: bool) -> Iterator[Fault]:
     """Files that are missing, and truth that would be given away."""
-    truths = list_truths(file)
-    for key, path in truths if truth else []:
-        if not os.access(path, os.R_OK):
-            yield file.fault(key, f"{path} {'cannot be read' if path.exists() else 'does not exist'}", "put it there")
-    for key, path in [*list_ids(file), *list_downloads(file)]:
-        if not path.is_file() or not os.access(path, os.R_OK):
-            found = "is no file" if path.is_dir() else "cannot be read" if path.exists() else "does not exist"
-            yield file.fault(key, f"{path} {found}", "put a file there that can be read")
-    secrets = [path.resolve() for _, path in truths]
-    for key, path in list_downloads(file):
-        if any(path.resolve().is_relative_to(secret) for secret in secrets):
-            yield file.fault(key, f"{path} is part of the truth, which it would give away", "name another file")
+    truths, ids, downloads = (list_paths(path.parent, tree, name) for name in ("truth", "ids", "file"))
+    for key, place in truths if truth else []:
+        if not os.access(place, os.R_OK):
+            yield _fault(path, tree, key, _tell(place), "put it there")
+    for key, place in [*ids, *downloads]:
+        if not os.path.isfile(place) or not os.access(place, os.R_OK):
+            yield _fault(path, tree, key, _tell(place), "put a file there that can be read")
+    secrets = [place.resolve() for _, place in truths]
+    for key, place in downloads:
+        if any(place.resolve().is_relative_to(secret) for secret in secrets):
+            found = f"{place} is part of the truth, which it would give away"
+            yield _fault(path, tree, key, found, "name another file")
+
+
+def _tell(place: Path) -> str:
+    if not os.path.exists(place):
+        return f"{place} does not exist"
+    return f"{place} {'is no file' if os.path.isdir(place) else 'cannot be read'}"
 
 
 def find_data_faults(file: ContestFile) -> list[Fault]:
     """What the challenge's own readers say of truth and lists, and wrong digests of downloads."""
+    truths, ids, downloads = (list_paths(file.folder, file.tree, name) for name in ("truth", "ids", "file"))
     faults: list[Fault] = []
-    for i, phase in enumerate(file.contest.phases):
-        if phase.truth is not None:
-            truth = file.resolve(phase.truth)
-            broken = _read_truth(file, ("phases", i, "truth"), truth, None)
-            faults += broken
-            lists = [] if broken else [(key, path) for key, path in list_ids(file) if key[1] == i]
-            for key, path in lists:
-                faults += _read_truth(file, key, truth, path)
-    downloads = [download for phase in file.contest.phases for download in phase.downloads if download.file is not None]
-    for download, (key, path) in zip(downloads, list_downloads(file), strict=True):
-        if download.sha256 and digest(path) != download.sha256:
-            faults.append(file.fault((*key[:-1], "sha256"), f"that of {path} is {digest(path)}", "write that"))
+    for key, truth in truths:
+        broken = _read_truth(file, key, truth, None)
+        faults += broken
+        for own, path in [] if broken else ids:
+            # ("phases", number, ...)
+            faults += _read_truth(file, own, truth, path) if own[1] == key[1] else []
+    for key, path in downloads:
+        said = (*key[:-1], "sha256")
+        if said in file.tree.lines and file.tree.find_value(said) != digest(path):
+            faults.append(file.fault(said, f"that of {path} is {digest(path)}", "write that"))
     return _sort(faults)
 
 

@@ -47,6 +47,13 @@ class Tree:
             path = path[:-1]
         return self.lines.get(path, 1)
 
+    def find_value(self, key: Key) -> Any:
+        """The value at a key that has a line."""
+        value = self.value
+        for part in key:
+            value = value[part]
+        return value
+
 
 def parse_tree(text: str, shown: str) -> Tree:
     """The values of a text, with all that is wrong with it as YAML.
