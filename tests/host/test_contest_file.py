@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overtrace.errors import BadContest
+from overtrace.host.contest_faults import find_model_faults
 from overtrace.host.contest_file import find_data_faults, inspect_contest, list_gaps, read_contest
+from overtrace.host.tree import parse_tree
 from tests.support.answers import TRUTH, write
 
 TEXT = """\
@@ -95,6 +97,7 @@ END = "2026-06-01T00:00:00Z"
         (IDS, "  limits: {per_day: 0}", "12 phases[0].limits.per_day: found 0: wanted more than 0"),
         (IDS, "  limits: {per_day: true}", "12 phases[0].limits.per_day: found true: wanted a whole number"),
         (IDS, "  limits: {per_day: '5'}", "12 phases[0].limits.per_day: found '5': wanted a whole number"),
+        ("A test", "A test\npixel_size: 1e999", "3 pixel_size: found inf: wanted a finite number"),
         (IDS, "  test: no", "12 phases[0].test: found 'no': wanted true or false"),
         (FILE, "    sha256: abc", "19 phases[0].downloads[0].sha256: found 'abc': wanted the 64 small hexadecimal"),
         (FILE, "", "18 phases[0].downloads[0]: a download has a file of this folder or an address: give one"),
@@ -280,9 +283,6 @@ def test_a_file_that_is_no_contest_is_one_line(tmp_path, data, said):
 
 @given(st.text(max_size=60))
 def test_any_text_is_a_contest_or_has_faults(text):
-    from overtrace.host.contest_faults import find_model_faults
-    from overtrace.host.tree import parse_tree
-
     tree = parse_tree(text, "c")
     contest, faults = find_model_faults(tree, "c")
     assert contest is None
@@ -299,9 +299,6 @@ TREES = st.recursive(
 
 @given(st.dictionaries(KEYS, TREES, max_size=5))
 def test_any_value_is_described(value):
-    from overtrace.host.contest_faults import find_model_faults
-    from overtrace.host.tree import parse_tree
-
     contest, faults = find_model_faults(parse_tree(json.dumps(value), "c"), "c")
     assert contest is None
     assert faults

@@ -52,7 +52,7 @@ Time = Annotated[datetime, BeforeValidator(_to_utc)]
 class Frozen(BaseModel):
     """Unknown keys are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Limits(Frozen):

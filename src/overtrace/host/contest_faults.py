@@ -24,6 +24,7 @@ KINDS = {
     "int_type": "wanted a whole number",
     "int_from_float": "wanted a whole number",
     "float_type": "wanted a number",
+    "finite_number": "wanted a finite number",
     "tuple_type": "wanted a list: begin each item with a hyphen",
     "model_type": "wanted keys and values",
     "model_attributes_type": "wanted keys and values",
