@@ -37,6 +37,10 @@ class BadData(OvertraceError):
     """Labelled imagery that is not as its format says: a file missing, unreadable, or not fitting its partner."""
 
 
+class BadContest(OvertraceError):
+    """A contest file that is not in order."""
+
+
 class Refused(OvertraceError):
     """What the rules of a contest do not allow: a closed phase, a spent limit, a locked team."""
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from overtrace import __version__
+from overtrace.cli import contest
 from overtrace.cli.answer import answer
 from overtrace.cli.check import check
 from overtrace.cli.compare import compare
@@ -28,6 +29,7 @@ INTERRUPTED = 130
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for verb in (trace, score, check, compare, train, export, answer, info, models, demo):
     app.command()(verb)
+app.add_typer(contest.app, name="contest")
 
 
 def _print_version(asked: bool) -> None:
