@@ -5,8 +5,7 @@ Runs in the scorer's process, which alone has the truth. What it says names no p
 
 import json
 import math
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from overtrace import __version__
 from overtrace.challenges.challenge import Question, Verdict
 from overtrace.challenges.inspection import Claim
 from overtrace.challenges.protocols import check_files, score_files
-from overtrace.errors import BadAnswer
+from overtrace.errors import BadAnswer, OvertraceError
 from overtrace.formats.faults import Fault, Refused
 from overtrace.host.contest import Column, Contest, Effort, Frozen, Phase
 from overtrace.host.outcome import MOST_FAULTS, MOST_LETTERS, Flaw, Mark, Outcome, break_off
@@ -73,20 +72,29 @@ def make_task(contest: Contest, phase: Phase, folder: Path, answer: Path) -> Tas
 
 def mark(task: Task) -> Outcome:
     """Check an answer, and score it if it is in order."""
-    faults = check_files(task.challenge, Claim(task.answer, None, task.ids, task.profile, task.classes)).faults
+    try:
+        faults = check_files(task.challenge, Claim(task.answer, None, task.ids, task.profile, task.classes)).faults
+        if faults:
+            return _reject(task, faults)
+        verdicts = [score_files(task.challenge, _ask(task, board)) for board in task.boards]
+    except BadAnswer as error:
+        return _refuse(task, error)
+    except OvertraceError as error:
+        return break_off(str(error))
+    return settle(task, verdicts)
+
+
+def settle(task: Task, verdicts: Sequence[Verdict]) -> Outcome:
+    """What the verdicts for the boards come to; a score that is no number ranks nowhere."""
+    faults = [
+        Fault(str(task.answer), "", f"found the score {verdict.score} for board {board.name}", "wanted a number")
+        for board, verdict in zip(task.boards, verdicts, strict=True)
+        if not math.isfinite(verdict.score)
+    ]
     if faults:
         return _reject(task, faults)
-    marks = []
-    for board in task.boards:
-        try:
-            verdict = score_files(task.challenge, _ask(task, board))
-        except BadAnswer as error:
-            return _refuse(task, error)
-        if not math.isfinite(verdict.score):
-            found = f"found the score {verdict.score} for board {board.name}"
-            return _reject(task, [Fault(str(task.answer), "", found, "wanted a number")])
-        marks.append(_mark(board, verdict))
-    return Outcome(kind="scored", marks=tuple(marks), scorer=SCORER)
+    marks = tuple(_mark(board, verdict) for board, verdict in zip(task.boards, verdicts, strict=True))
+    return Outcome(kind="scored", marks=marks, scorer=SCORER)
 
 
 def _ask(task: Task, board: BoardTask) -> Question:
@@ -169,6 +177,5 @@ def _clean(task: Task, text: str) -> str:
     """Without where things lie on this machine, and without letters that move the cursor."""
     for path, name in ((f"{task.answer.parent}/", ""), (str(task.truth), "the truth"), (str(task.ids), "the list")):
         text = text.replace(path, name)
-    text = re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]", "?", text)
-    text = text.encode("utf-8", "replace").decode()
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
     return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 3]}..."

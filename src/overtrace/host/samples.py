@@ -1,6 +1,8 @@
 """The smallest truth and answer of a challenge: to score them once loads, or on a new machine compiles, its kernels."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,10 @@ PACKED = {"size": [SIDE, SIDE], "counts": "0440`1"}
 """The same as COCO packs it."""
 
 
-def write_sample(challenge: str, profile: str, folder: Path) -> tuple[Path, Path] | None:
-    """A truth and an answer to it; None for a challenge that has nothing to load."""
+def write_sample(challenge: str, profile: str, folder: Path) -> tuple[Path, Path]:
+    """A truth and an answer to it."""
     kind = profile if challenge == "own" else challenge
-    writers = {
+    writers: dict[str, Callable[[Path, Path], None]] = {
         "itc": _write_coco,
         "coco-masks": _write_coco,
         "coco-boxes": _write_coco,
@@ -25,9 +27,10 @@ def write_sample(challenge: str, profile: str, folder: Path) -> tuple[Path, Path
         "camvid": _write_labels,
         "pixels": _write_labels,
         "deepglobe": _write_footprints,
+        "trees": _write_points,
+        "points": partial(_write_features, {"type": "Point", "coordinates": [0, 0]}),
+        "polygons": partial(_write_features, {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 0]]]}),
     }
-    if kind not in writers:
-        return None
     truth, answer = folder / "truth", folder / "answer"
     truth.mkdir()
     answer.mkdir()
@@ -60,3 +63,17 @@ def _write_footprints(truth: Path, answer: Path) -> None:
     square = '"POLYGON ((0 0 0,9 0 0,9 9 0,0 9 0,0 0 0))"'
     (truth / "a.csv").write_text(f"{head}AOI_2_Vegas_img1,1,{square},{square}\n")
     (answer / "a.csv").write_text(f"AOI_2_Vegas_img1,1,{square},0.9\n")
+
+
+def _write_points(truth: Path, answer: Path) -> None:
+    for folder in (truth, answer):
+        (folder / "a.csv").write_text("x,y\n0,0\n")
+
+
+def _write_features(shape: dict[str, Any], truth: Path, answer: Path) -> None:
+    feature = {"type": "Feature", "properties": {}, "geometry": shape}
+    metres = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32631"}}
+    for folder in (truth, answer):
+        (folder / "a.geojson").write_text(
+            json.dumps({"type": "FeatureCollection", "crs": metres, "features": [feature]})
+        )

@@ -13,14 +13,13 @@ import sys
 import tempfile
 import time
 import traceback
-from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 from overtrace.challenges.challenge import Question
 from overtrace.challenges.inspection import Claim
 from overtrace.challenges.own import PIXELS
-from overtrace.challenges.protocols import MODULES, check_files, score_files
+from overtrace.challenges.protocols import check_files, score_files
 from overtrace.host.contest import Effort
 from overtrace.host.marking import Task, mark
 from overtrace.host.outcome import MOST_LINE_BYTES, Outcome, break_off, reject
@@ -48,11 +47,7 @@ def main() -> None:
 def load(challenge: str, profile: str = "") -> None:
     """Load what a challenge needs, so that children have it from the start."""
     with tempfile.TemporaryDirectory() as folder:
-        sample = write_sample(challenge, profile, Path(folder))
-        if sample is None:
-            import_module(f"overtrace.challenges.{MODULES[challenge]}")
-            return
-        truth, answer = sample
+        truth, answer = write_sample(challenge, profile, Path(folder))
         classes = SAMPLE_CLASSES if profile == PIXELS else 0
         check_files(challenge, Claim(answer, profile=profile, classes=classes))
         score_files(challenge, Question(truth, answer, profile, classes=classes))

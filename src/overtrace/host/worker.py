@@ -4,6 +4,7 @@ Whatever happens to a worker, its job is not lost: the lease runs out, and anoth
 """
 
 import logging
+import os
 import re
 import shutil
 import signal
@@ -25,9 +26,11 @@ from overtrace.host.marking import make_task
 from overtrace.host.outcome import Outcome, break_off
 from overtrace.host.scorer_process import NotWanted, Scorer, ScorerLost
 from overtrace.host.truths import digest_truths, read_truth
+from overtrace.raster.aside import is_running
 
 IDLE_S = 0.5
 """Between two looks at an empty queue."""
+SCRATCH = "overtrace-answer-"
 AGAIN_S = 2.0
 """Before the host is asked again that did not answer."""
 LOG = logging.getLogger("overtrace.worker")
@@ -116,6 +119,7 @@ class Worker:
     stop: threading.Event
     """Set to end the loop: the job at hand is given back, and costs no attempt."""
     idle_s: float = IDLE_S
+    again_s: float = AGAIN_S
 
     def run(self) -> None:
         """Work until told to stop.
@@ -124,6 +128,7 @@ class Worker:
             WrongTruth: if the host wants answers to be scored against something else.
         """
         truths = digest_truths(self.contest, self.folder)
+        _remove_abandoned()
         with Scorer(self.contest.challenge, self.contest.profile) as scorer:
             scorer.start()
             while not self.stop.is_set():
@@ -135,7 +140,7 @@ class Worker:
                         self._do(claimed, scorer, truths)
                 except Unavailable as error:
                     LOG.warning("%s", error)
-                    self.stop.wait(AGAIN_S)
+                    self.stop.wait(self.again_s)
 
     def _do(self, claimed: Claimed, scorer: Scorer, truths: dict[str, str]) -> None:
         if truths.get(claimed.phase) != claimed.truth:
@@ -158,7 +163,7 @@ class Worker:
     def _score(self, claimed: Claimed, scorer: Scorer, lost: threading.Event) -> Outcome:
         phase = self.contest.find_phase(claimed.phase)
         assert phase is not None
-        scratch = Path(tempfile.mkdtemp(prefix="overtrace-answer-"))
+        scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-"))
         try:
             answer = scratch / name_safely(claimed.name)
             self.queue.fetch(claimed, answer)
@@ -181,7 +186,7 @@ class Worker:
                 return
             except Unavailable as error:
                 LOG.warning("%s", error)
-                if self.stop.wait(AGAIN_S):
+                if self.stop.wait(self.again_s):
                     return
             except OvertraceError as error:
                 self.queue.give_back(claimed, str(error), counted=True)
@@ -209,6 +214,14 @@ def _keep_beating(queue: Queue, claimed: Claimed) -> Iterator[threading.Event]:
     finally:
         done.set()
         thread.join()
+
+
+def _remove_abandoned() -> None:
+    """Answers that killed workers of this machine were at."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        number = folder.name.removeprefix(SCRATCH).split("-")[0]
+        if number.isdigit() and not is_running(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def stop_when_told(stop: threading.Event) -> None:
