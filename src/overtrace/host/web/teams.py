@@ -5,13 +5,17 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response, StreamingResponse
 
 from overtrace.errors import NotFound
+from overtrace.host.board import Place
+from overtrace.host.contest import Board, Phase
 from overtrace.host.dossiers import find_declarations, find_lacks
 from overtrace.host.organising import list_teams
+from overtrace.host.standings import is_shown, list_boards, read_released
 from overtrace.host.tables import Team
 from overtrace.host.teams import find_members
-from overtrace.host.web.settings import Host
+from overtrace.host.web.boards import load_standing
+from overtrace.host.web.settings import Host, Settings
 from overtrace.host.web.views import render
-from overtrace.host.web.visitors import Anyone
+from overtrace.host.web.visitors import Anyone, Visitor
 
 router = APIRouter()
 
@@ -34,9 +38,27 @@ def team(request: Request, team_id: str, host: Host, visitor: Anyone) -> Respons
     with host.database.read() as session:
         found = find_public_team(session, team_id)
         track = next((track for track in host.contest.tracks if track.name == found.track), None)
-        facts = {"members": find_members(found), "declarations": find_declarations(found), "track": track}
+        facts: dict[str, object] = {
+            "members": find_members(found),
+            "declarations": find_declarations(found),
+            "track": track,
+        }
         lacks = find_lacks(found, host.contest, visitor.at)
+        facts["places"] = find_places(request, host, visitor, team_id)
         return render(request, "team_public.html", {"team": found, "lacks": lacks, **facts})
+
+
+def find_places(request: Request, host: Settings, visitor: Visitor, team_id: str) -> list[tuple[Phase, Board, Place]]:
+    """Where a team stands on each board that everyone may see."""
+    with host.database.read() as session:
+        released = read_released(session)
+    shown = [one for one in list_boards(host.contest) if is_shown(*one, released, visitor.at)]
+    return [
+        (phase, board, place)
+        for phase, board in shown
+        for place in load_standing(request, host, phase, board, visitor).places
+        if place.row.team == team_id
+    ]
 
 
 @router.get("/teams/{team_id}/document")

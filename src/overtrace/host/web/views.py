@@ -98,6 +98,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "time": show_time,
+        "day": show_day,
         "age": show_age,
         "bytes": show_bytes,
         "number": show_number,
@@ -121,6 +122,12 @@ def show_time(time: datetime | None) -> Markup:
     utc = time.astimezone(UTC)
     form = "%Y-%m-%d %H:%M:%S" if utc.second else "%Y-%m-%d %H:%M"
     return Markup('<time datetime="{}">{}&nbsp;UTC</time>').format(f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:{form}}")
+
+
+def show_day(time: datetime) -> Markup:
+    """A time of these months, where a column says that it is UTC."""
+    utc = time.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%d %b %H:%M}".lstrip("0"))
 
 
 def show_age(passed: timedelta) -> str:
