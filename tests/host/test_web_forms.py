@@ -69,7 +69,9 @@ def test_a_cookie_alone_changes_nothing_by_the_api(host, ada):
 def test_cookies_are_out_of_reach_of_scripts_and_other_sites(host):
     host.add_person("Carla")
     browser = host.client()
-    answer = post(browser, "/account/login", "/account/login", email="carla@example.org", password="correct horse battery")
+    answer = post(
+        browser, "/account/login", "/account/login", email="carla@example.org", password="correct horse battery"
+    )
     assert answer.status_code == 303
     made = [*browser.get("/account/register").headers.get_list("set-cookie"), *answer.headers.get_list("set-cookie")]
     assert any(cookie.startswith("overtrace=") for cookie in made)
@@ -123,7 +125,9 @@ def test_what_strangers_type_is_text_on_every_page(host):
 def test_a_request_that_is_too_large_is_refused_before_it_is_read(host):
     browser = host.client()
     for content in (b"x" * (MOST_BODY_BYTES + 1), iter([b"x" * 2**16] * 17)):
-        answer = browser.post("/account/login", content=content, headers={"Content-Type": "application/x-www-form-urlencoded"})
+        answer = browser.post(
+            "/account/login", content=content, headers={"Content-Type": "application/x-www-form-urlencoded"}
+        )
         assert (answer.status_code, "larger than" in answer.text) == (413, True)
 
 

@@ -30,16 +30,16 @@ def host(
     and OVERTRACE_OPENID_SECRET are set.
     """
     from overtrace.cli.extras import need_host
+    from overtrace.errors import BadOption
 
     need_host("host")
+    if demo == (contest is not None):
+        raise BadOption("host: name a contest file, or give --demo, one of the two: overtrace contest new writes one")
 
     from tempfile import TemporaryDirectory
 
-    from overtrace.errors import BadOption
     from overtrace.host.serve import Plan, make_private, serve
 
-    if demo == (contest is not None):
-        raise BadOption("host: name a contest file, or give --demo, one of the two: overtrace contest new writes one")
     common = (db, store, interface, port, address)
     if contest is not None:
         serve(Plan(contest, folder or contest.parent / "host", *common, mail, mail_from, workers), typer.echo)
