@@ -20,6 +20,7 @@ from overtrace.host.blobs import open_blobs
 from overtrace.host.contest_file import ContestFile, read_contest
 from overtrace.host.database import now
 from overtrace.host.jobs import Claimed
+from overtrace.host.openid import Provider
 from overtrace.host.outcome import Flaw, Mark, Outcome
 from overtrace.host.public import publish
 from overtrace.host.rates import Rates
@@ -182,7 +183,11 @@ def reject(*found: str) -> Outcome:
 
 @contextmanager
 def serve_contest(
-    folder: Path, *phases: dict[str, Any], traffic: dict[str, Any] | None = None, **facts: Any
+    folder: Path,
+    *phases: dict[str, Any],
+    traffic: dict[str, Any] | None = None,
+    provider: Provider | None = None,
+    **facts: Any,
 ) -> Iterator[Served]:
     """A host of such a contest on a free port."""
     file = write_contest(folder / "contest", *phases, **facts)
@@ -196,7 +201,7 @@ def serve_contest(
         open_blobs(str(folder / "blobs")),
         folder / "spool",
         open_sender(f"file:{folder / 'mails'}", "olga@example.org"),
-        None,
+        provider,
         Traffic(**{**FREE, **(traffic or {})}),
         clock,
     )

@@ -60,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     for calls in (live, api, work):
         app.include_router(calls.router)
     app.mount("/static", StaticFiles(directory=STATIC))
-    for kind in (OvertraceError, RequestValidationError, HTTPException, Exception):
+    for kind in (OvertraceError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer_error)
     app.add_middleware(Guard, settings=settings)
     return app

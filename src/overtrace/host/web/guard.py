@@ -72,7 +72,23 @@ class Guard:
         except (Failed, TooOften) as error:
             await answer_error(request, error)(scope, receive, outgoing)
             return
-        await self.app(scope, _count(receive, most), outgoing)
+        await self._answer(request, scope, _count(receive, most), outgoing)
+
+    async def _answer(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        """What nobody has foreseen is written down, and is one line for whoever asked."""
+        begun = False
+
+        async def note(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note)
+        except Exception as error:
+            if begun:
+                raise
+            await answer_error(request, error)(scope, receive, send)
 
     def _add_headers(self, send: Send) -> Send:
         async def add(message: Message) -> None:
