@@ -34,14 +34,14 @@ def find_state(phase: Phase, at: datetime) -> str:
 
 
 def list_dates(contest: Contest) -> list[tuple[datetime, str]]:
-    """What happens when, in order."""
-    dates = [(phase.start, f"{phase.title} begins") for phase in contest.phases]
-    dates += [(phase.end, f"{phase.title} ends") for phase in contest.phases]
+    """What happens when, in order; of what comes at one time, ends stand first."""
+    dates = [(phase.end, f"{phase.title} ends") for phase in contest.phases]
     if contest.teams.locks_at is not None:
         dates.append((contest.teams.locks_at, "Teams lock: members, order and track stand"))
     if contest.replication.reply_by is not None:
         dates.append((contest.replication.reply_by, "Replies for the replication are due"))
-    return sorted(dates)
+    dates += [(phase.start, f"{phase.title} begins") for phase in contest.phases]
+    return sorted(dates, key=lambda date: date[0])
 
 
 @router.get("/")
