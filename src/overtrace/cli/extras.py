@@ -2,11 +2,14 @@
 
 from importlib.util import find_spec
 
+HOST = ("fastapi", "sqlalchemy", "yaml")
+CLIENT = ("httpx",)
 
-def need_host(verb: str) -> None:
-    """Raise BadOption where the packages of a host are missing."""
+
+def need_host(verb: str, packages: tuple[str, ...] = HOST) -> None:
+    """Raise BadOption where packages of a host, or of those who use one, are missing."""
     from overtrace.errors import BadOption
 
-    for name in ("fastapi", "sqlalchemy", "yaml"):
+    for name in packages:
         if find_spec(name) is None:
             raise BadOption(f"{verb} needs {name}: pip install 'overtrace[host]'")

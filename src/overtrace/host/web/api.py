@@ -26,7 +26,7 @@ from overtrace.host.results import find_own, find_result, list_results
 from overtrace.host.standings import is_shown, read_released
 from overtrace.host.tables import Upload
 from overtrace.host.uploads import Offer
-from overtrace.host.web.boards import see_standing
+from overtrace.host.web.boards import choose_board, see_standing
 from overtrace.host.web.errors import TooOften
 from overtrace.host.web.front import find_state
 from overtrace.host.web.guard import MOST_PART_BYTES
@@ -55,8 +55,8 @@ class Note(BaseModel):
 
 @router.get("/contest")
 def contest(host: Host, visitor: Anyone) -> Json:
-    """What the contest is, its phases, and the time here."""
-    facts = host.contest
+    """What the contest is, its phases, the board to look at first, and the time here."""
+    facts, chosen = host.contest, choose_board(host, visitor)
     return {
         "name": facts.name,
         "title": facts.title,
@@ -64,6 +64,7 @@ def contest(host: Host, visitor: Anyone) -> Json:
         "profile": facts.profile,
         "tracks": [track.model_dump() for track in facts.tracks],
         "phases": _show_phases(host, visitor.at),
+        "board": None if chosen is None else {"phase": chosen[0].name, "board": chosen[1].name},
         "server_time": visitor.at.isoformat(),
         "part_bytes": MOST_PART_BYTES,
         "version": __version__,
