@@ -33,15 +33,13 @@ def public_key(database):
 
 def test_a_receipt_says_what_came_and_when(receipt, public_key):
     checked = verify(json.dumps(receipt), public_key)
-    assert {
-        key: checked[key] for key in ("contest", "phase", "number", "sha256", "size", "first_byte", "accepted")
-    } == {
+    assert {key: checked[key] for key in ("contest", "phase", "number", "sha256", "size", "begun", "accepted")} == {
         "contest": "trees",
         "phase": "final",
         "number": 1,
         "sha256": "5" * 64,
         "size": 12,
-        "first_byte": "2026-03-01T12:00:00.000000Z",
+        "begun": "2026-03-01T12:00:00.000000Z",
         "accepted": "2026-03-01T12:00:02.000005Z",
     }
 

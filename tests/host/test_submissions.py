@@ -3,12 +3,13 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from overtrace.errors import NotFound, Refused
 from overtrace.host import jobs, submissions
+from overtrace.host.ids import new_id
 from overtrace.host.outcome import Mark, Outcome, reject
-from overtrace.host.tables import Event, Job, JobState, State, Submission
+from overtrace.host.tables import Event, Job, JobState, Member, State, Submission
 from tests.support.hosted import END, NOON, START, Host, announce_many, answer, complete_many, make_host
 
 MS = timedelta(milliseconds=1)
@@ -71,7 +72,7 @@ def test_a_deadline_counts_to_the_millisecond(host, at, accepted):
         assert host.submit(team, at=at).received_at == at
         return
     with pytest.raises(
-        Refused, match=r"^phase test (begins at 2026-03-01|ended at 2026-06-01)T00:00:00\+00:00, the first"
+        Refused, match=r"^phase test (begins at 2026-03-01|ended at 2026-06-01)T00:00:00\+00:00, it began"
     ):
         host.submit(team, at=at)
 
@@ -104,7 +105,7 @@ def test_the_offset_of_the_file_decides_in_the_nights_when_clocks_change(databas
         host.submit(team, answer(1), end_at)
 
 
-def test_a_day_is_that_of_utc_in_which_the_first_byte_came(database, tmp_path):
+def test_a_day_is_that_of_utc_in_which_an_upload_began(database, tmp_path):
     host = make_host(database, tmp_path, {"per_day": 1})
     team = host.add_team("owls")
     midnight = datetime(2026, 3, 3, tzinfo=UTC)
@@ -115,7 +116,7 @@ def test_a_day_is_that_of_utc_in_which_the_first_byte_came(database, tmp_path):
         Refused, match=r"^all 1 tries of 2026-03-03 \(UTC\) are spent: the next day begins at 00:00 UTC$"
     ):
         host.submit(team, answer(3), midnight + timedelta(hours=23, minutes=59))
-    with pytest.raises(Refused, match="2 submissions of your team are not scored yet, of 2 at once: wait for one"):
+    with pytest.raises(Refused, match="2 submissions of yours are not scored yet, of 2 at once: wait for one"):
         host.submit(team, answer(3), midnight + timedelta(days=1))
 
 
@@ -225,3 +226,33 @@ def test_what_is_not_there_is_named(host):
         submissions.hide(session, "x", NOON, "person:x")
     with pytest.raises(NotFound, match="there is no upload x"):
         host.uploads.complete("x", NOON)
+
+
+def join(host: Host, team: str, person: str, at: datetime = NOON) -> None:
+    """Let someone be in a team, and in no other one any more."""
+    with host.database.write() as session:
+        session.execute(update(Member).where(Member.person_id == person).values(left_at=at))
+        session.add(Member(id=new_id(at), team_id=team, person_id=person, position=1, joined_at=at))
+
+
+@pytest.mark.parametrize(
+    ("limits", "spent"),
+    [
+        ({"per_day": 2}, "all 2 tries of 2026-03-02"),
+        ({"per_day": None, "total": 2}, "all 2 tries of phase test"),
+        ({"at_once": 2}, "2 submissions of yours are not scored yet, of 2 at once"),
+    ],
+    ids=["a day", "in total", "at once"],
+)
+def test_a_new_team_is_no_new_tries(database, tmp_path, limits, spent):
+    host = make_host(database, tmp_path, {"at_once": 9, **limits})
+    owls, larks, others = host.add_team("owls"), host.add_team("larks"), host.add_team("others")
+    for number in range(2):
+        host.submit(owls, answer(number))
+    join(host, larks, owls)
+    with pytest.raises(Refused, match=f"^{spent}"):
+        host.announce(larks, answer(3))
+    with database.write() as session:
+        session.execute(update(Member).values(left_at=NOON))
+    assert host.submit(larks, answer(3)).state == State.QUEUED
+    assert host.submit(others, answer(3)).reason.startswith("try 1")

@@ -123,6 +123,20 @@ def test_a_spent_limit_is_told_before_the_upload(database, tmp_path):
         host.announce(team, CONTENT)
 
 
+def test_a_file_whose_day_is_spent_begins_anew_on_the_next(database, tmp_path):
+    host = make_host(database, tmp_path, {"per_day": 1})
+    team = host.add_team("owls")
+    waiting = host.send(team, answer(1))
+    host.submit(team, answer(2))
+    with pytest.raises(Refused, match="all 1 tries of 2026-03-02"):
+        host.uploads.complete(waiting, NOON)
+    assert host.announce(team, answer(1), NOON) == waiting
+    assert host.uploads.find(waiting).started_at == NOON
+    tomorrow = NOON + timedelta(days=1)
+    assert host.announce(team, answer(1), tomorrow) == waiting
+    assert host.uploads.complete(waiting, tomorrow).received_at == tomorrow
+
+
 def test_a_team_has_few_files_on_their_way(host):
     team = host.add_team("owls")
     made = [host.announce(team, answer(i)) for i in range(MOST_OPEN)]

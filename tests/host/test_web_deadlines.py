@@ -1,9 +1,13 @@
-"""Deadlines: the same verdict in page and API, to the millisecond, by when the first byte came."""
+"""Deadlines: the same verdict in page, API and client, to the millisecond, by when an upload began."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from overtrace.cli.progress import Bar
+from overtrace.errors import Refused
+from overtrace.host.client import find_note, read_answer, submit
+from overtrace.host.connection import Connection
 from tests.support.web import END, NOON, START, announce, make_phase, post, send, serve_contest
 
 MS = timedelta(milliseconds=1)
@@ -42,18 +46,37 @@ def submit_by_page(browser, phase, answer):
     return post(browser, "/submit", "/submit", files={"file": ("a.csv", answer)}, phase=phase)
 
 
+def submit_by_client(host, program, phase, path):
+    """What the client says of it: the number of the submission, or why there is none."""
+    connection = Connection(host.address, program.headers["authorization"].removeprefix("Bearer "))
+    answer = read_answer(path, phase, "", Bar())
+    try:
+        return submit(connection, answer, find_note(host.address, answer), Bar())["number"]
+    except Refused as error:
+        return str(error)
+    finally:
+        connection.close()
+
+
 @pytest.mark.parametrize(("phase", "time", "is_open"), TIMES)
-def test_page_and_api_give_the_same_verdict_at_a_deadline(host, ada, phase, time, is_open):
+def test_page_api_and_client_give_the_same_verdict_at_a_deadline(
+    host, ada, phase, time, is_open, tmp_path, monkeypatch
+):
     host.clock.fixed = time
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    file = tmp_path / "a.csv"
+    file.write_text(f"x,y\n3,{time.timestamp()}\n")
     browser, program = host.enter(ada), host.program(ada, "read", "submit")
     page = submit_by_page(browser, phase, f"x,y\n1,{time.timestamp()}\n".encode())
     call = send(program, f"x,y\n2,{time.timestamp()}\n".encode(), phase)
+    said = submit_by_client(host, program, phase, file)
     assert (page.status_code, call.status_code) == ((303, 200) if is_open else (409, 409))
+    assert isinstance(said, int) == is_open
     shown = {one["name"]: one["takes_answers"] for one in program.get("/api/v1/phases").json()["phases"]}
     assert shown[phase] == is_open
     if not is_open:
-        said = [text for text in (page.text, call.json()["error"]) if "the first byte came at" in text]
-        assert len(said) == 2
+        lines = (page.text, call.json()["error"], said)
+        assert [line for line in lines if "it began to come at" not in line] == []
 
 
 def test_an_upload_that_began_in_time_counts_however_long_it_takes(host, ada):

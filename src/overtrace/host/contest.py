@@ -56,10 +56,10 @@ class Frozen(BaseModel):
 
 
 class Limits(Frozen):
-    """What a team may send in a phase."""
+    """What a team may send in a phase; what its members have sent in from other teams counts, too."""
 
     per_day: int | None = Field(default=5, gt=0)
-    """By the UTC day in which the first byte came; null for no limit."""
+    """By the UTC day in which the upload began; null for no limit."""
     total: int | None = Field(default=None, gt=0)
     """In the whole phase; null for no limit."""
     at_once: int = Field(default=2, gt=0)
@@ -141,7 +141,8 @@ class Phase(Frozen):
     start: Time
     """From this instant on, which belongs to the phase; with its offset."""
     end: Time
-    """Up to this instant, which does not; what counts is when the first byte of an upload came."""
+    """Up to this instant, which does not; what counts is when an upload began, however long it takes: by the host's
+    clock, when name, size and SHA-256 of the file came, or the first bytes of a form."""
     truth: Inside | None = None
     """What answers are scored against; null where nothing is sent in."""
     ids: Inside | None = None

@@ -50,7 +50,7 @@ def make_receipt(key: Ed25519PrivateKey, contest: Contest, submission: Submissio
         "number": submission.number,
         "sha256": submission.sha256,
         "size": submission.size,
-        "first_byte": _show(submission.received_at),
+        "begun": _show(submission.received_at),
         "accepted": _show(submission.accepted_at),
     }
     return {**receipt, "signature": base64.b64encode(key.sign(canonical(receipt))).decode()}

@@ -17,7 +17,7 @@ def send_file(
 
     Args:
         phase: empty for a description.
-        at: when its first byte came.
+        at: when it began to come.
     Raises:
         Refused: if it would not be accepted.
     """

@@ -7,7 +7,7 @@ is locked: two of a team's submissions are judged one after the other, whichever
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnExpressionArgument, CursorResult, Update, func, select, update
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, CursorResult, Update, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from overtrace.errors import NotFound, Refused
@@ -15,7 +15,7 @@ from overtrace.host.contest import Contest, Phase
 from overtrace.host.events import record
 from overtrace.host.ids import new_id
 from overtrace.host.outcome import Outcome
-from overtrace.host.tables import Job, JobState, Score, State, Submission, Team, Upload
+from overtrace.host.tables import Job, JobState, Member, Score, State, Submission, Team, Upload
 
 DAY = timedelta(days=1)
 MOST_REASON = 300
@@ -26,7 +26,7 @@ def accept(session: Session, contest: Contest, upload_id: str, at: datetime) -> 
 
     Raises:
         NotFound: if there is no such upload.
-        Refused: if its first byte came when the phase was closed, or a limit of its team is reached.
+        Refused: if it began to come when the phase was closed, or a limit of its team is reached.
     """
     upload = session.get(Upload, upload_id)
     if upload is None:
@@ -79,7 +79,7 @@ def lock_team(session: Session, team_id: str) -> Team:
 
 
 def judge(session: Session, contest: Contest, team_id: str, phase_name: str, received_at: datetime) -> str:
-    """Whether a team may send one more answer, whose first byte came at this time.
+    """Whether a team may send one more answer, which began to come at this time.
 
     Returns:
         Which try it is, in words.
@@ -92,7 +92,7 @@ def judge(session: Session, contest: Contest, team_id: str, phase_name: str, rec
     if not phase.is_open(received_at):
         raise Refused(_say_closed(phase, received_at))
     day = received_at.replace(hour=0, minute=0, second=0, microsecond=0)
-    own = [Submission.team_id == team_id, Submission.phase == phase_name]
+    own = [_is_of(team_id), Submission.phase == phase_name]
     charged = [*own, Submission.charged]
     today = _count(session, *charged, Submission.received_at >= day, Submission.received_at < day + DAY)
     total = _count(session, *charged)
@@ -103,16 +103,23 @@ def judge(session: Session, contest: Contest, team_id: str, phase_name: str, rec
     if limits.total is not None and total >= limits.total:
         raise Refused(f"all {limits.total} tries of phase {phase_name} are spent")
     if waiting >= limits.at_once:
-        raise Refused(
-            f"{waiting} submissions of your team are not scored yet, of {limits.at_once} at once: wait for one"
-        )
+        raise Refused(f"{waiting} submissions of yours are not scored yet, of {limits.at_once} at once: wait for one")
     of_day = "" if limits.per_day is None else f" of {limits.per_day}"
     of_total = "" if limits.total is None else f", {total + 1} of {limits.total} in all"
     return f"try {today + 1}{of_day} on {day:%Y-%m-%d} (UTC){of_total}"
 
 
+def _is_of(team_id: str) -> ColumnElement[bool]:
+    """What counts for a team: its own, and what those who are in it now have sent in elsewhere.
+
+    A new team would be new tries otherwise.
+    """
+    members = select(Member.person_id).where(Member.team_id == team_id, Member.left_at.is_(None))
+    return or_(Submission.team_id == team_id, Submission.person_id.in_(members))
+
+
 def _say_closed(phase: Phase, received_at: datetime) -> str:
-    came = f"the first byte came at {received_at.isoformat(timespec='milliseconds')}"
+    came = f"it began to come at {received_at.isoformat(timespec='milliseconds')}"
     if phase.truth is None:
         return f"nothing is sent in in phase {phase.name}"
     if received_at < phase.start:

@@ -285,7 +285,8 @@ class Upload(Base):
     received: Mapped[int] = mapped_column(BigInteger, default=0)
     """Bytes that are safe on the disk."""
     started_at: Mapped[datetime]
-    """Receipt of the first byte: what deadlines go by."""
+    """When name, size and SHA-256 came, or the first bytes of a form: what deadlines go by. Later bytes can only be
+    those of that file."""
     ended_at: Mapped[datetime | None]
     """Complete, or given up."""
 
@@ -307,7 +308,7 @@ class Submission(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     received_at: Mapped[datetime]
-    """Of its first byte."""
+    """When its upload began."""
     accepted_at: Mapped[datetime]
     state: Mapped[State] = mapped_column(_states(State))
     charged: Mapped[bool]

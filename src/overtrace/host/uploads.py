@@ -67,6 +67,8 @@ class Uploads:
     def begin(self, team_id: str, person_id: str, offer: Offer, at: datetime) -> Upload:
         """Announce a file; one that is on its way already goes on.
 
+        It began when it was announced first; once the tries of that day are spent, it begins anew on a later one.
+
         Raises:
             Refused: if it would not be accepted if it came now, or too many files are on their way.
         """
@@ -75,6 +77,7 @@ class Uploads:
             lock_team(session, team_id)
             known = _find_same(session, team_id, offer)
             if known is not None:
+                self._renew(session, known, at)
                 return known
             self._judge(session, team_id, offer, at)
             upload = Upload(
@@ -185,6 +188,18 @@ class Uploads:
         if upload.ended_at is not None:
             raise Refused(f"upload {upload_id} has ended: begin a new one")
         return upload
+
+    def _renew(self, session: Session, upload: Upload, at: datetime) -> None:
+        if upload.phase and not self._takes(session, upload, upload.started_at) and self._takes(session, upload, at):
+            upload.started_at = at
+            record(session, f"person:{upload.person_id}", "upload.begun anew", f"upload:{upload.id}", at)
+
+    def _takes(self, session: Session, upload: Upload, began: datetime) -> bool:
+        try:
+            submissions.judge(session, self.contest, upload.team_id, upload.phase, began)
+        except Refused:
+            return False
+        return True
 
     def _judge(self, session: Session, team_id: str, offer: Offer, at: datetime) -> None:
         phase = self.contest.find_phase(offer.phase)
