@@ -16,7 +16,7 @@ from overtrace import __version__
 from overtrace.challenges.challenge import Question
 from overtrace.challenges.protocols import score_files
 from overtrace.host.contest import Column, Effort
-from overtrace.host.marking import BoardTask, Task, pick, settle
+from overtrace.host.marking import BoardTask, Task, mark, settle
 from overtrace.host.outcome import MOST_FAULTS, MOST_LETTERS
 from overtrace.host.samples import write_sample
 from overtrace.host.scorer_process import NotWanted, Scorer, ScorerLost
@@ -176,21 +176,13 @@ def test_boards_are_scored_by_their_own_lists(tmp_path):
     ]
 
 
-PARTS = {"accuracy": 0.5, "data_sets": [{"name": "a", "score": 1, "n": {"AP": 0.25}}, {"name": "b", "score": None}]}
-
-
-@pytest.mark.parametrize(
-    ("title", "path", "found"),
-    [
-        ("Accuracy", "accuracy", {"Accuracy": 0.5}),
-        ("AP", "data_sets/a/n/AP", {"AP": 0.25}),
-        ("AP50", "data_sets/*/score", {"AP50 a": 1, "AP50 b": None}),
-        ("* (AP)", "data_sets/*/n/AP", {"a (AP)": 0.25}),
-        ("nothing", "no/such", {"nothing": None}),
-    ],
-)
-def test_a_column_is_found_by_its_path(title, path, found):
-    assert pick(PARTS, Column(title=title, path=path)) == found
+def test_a_column_that_the_scorer_does_not_have_is_not_the_teams_fault(tmp_path):
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / "a.csv").write_text("x,y\n0,0\n")
+    board = BoardTask(name="all", ids=None, columns=(Column(title="Recall", path="recal"),))
+    outcome = mark(make_task(tmp_path, tmp_path / "truth", challenge="trees", boards=(board,)))
+    assert outcome.kind == "broken"
+    assert "recal: the scorer has no recal there: wanted one of" in outcome.reason
 
 
 def test_a_score_that_is_no_number_is_a_fault(tmp_path):

@@ -15,12 +15,11 @@ from overtrace.challenges.inspection import Claim
 from overtrace.challenges.protocols import check_files, score_files
 from overtrace.errors import BadAnswer, OvertraceError
 from overtrace.formats.faults import Fault, Refused
+from overtrace.host.columns import pick_columns
 from overtrace.host.contest import Column, Contest, Effort, Frozen, Phase
 from overtrace.host.outcome import MOST_FAULTS, MOST_LETTERS, Flaw, Mark, Outcome, break_off
 
 SCORER = f"overtrace {__version__}"
-NAMES = ("name", "city", "class")
-"""What a row of a list goes by."""
 OF_IMAGES = ("files",)
 """Parts of a verdict with a row for each image."""
 
@@ -76,16 +75,19 @@ def mark(task: Task) -> Outcome:
         faults = check_files(task.challenge, Claim(task.answer, None, task.ids, task.profile, task.classes)).faults
         if faults:
             return _reject(task, faults)
-        verdicts = [score_files(task.challenge, _ask(task, board)) for board in task.boards]
+        return settle(task, [score_files(task.challenge, _ask(task, board)) for board in task.boards])
     except BadAnswer as error:
         return _refuse(task, error)
     except OvertraceError as error:
         return break_off(str(error))
-    return settle(task, verdicts)
 
 
 def settle(task: Task, verdicts: Sequence[Verdict]) -> Outcome:
-    """What the verdicts for the boards come to; a score that is no number ranks nowhere."""
+    """What the verdicts for the boards come to; a score that is no number ranks nowhere.
+
+    Raises:
+        BadOption: if a column of a board is not there.
+    """
     faults = [
         Fault(str(task.answer), "", f"found the score {verdict.score} for board {board.name}", "wanted a number")
         for board, verdict in zip(task.boards, verdicts, strict=True)
@@ -108,43 +110,8 @@ def _mark(board: BoardTask, verdict: Verdict) -> Mark:
     said = _without_nan(verdict.as_json())
     for name in OF_IMAGES:
         said["parts"].pop(name, None)
-    columns: dict[str, float | None] = {}
-    for column in board.columns:
-        columns |= pick(said["parts"], column)
+    columns = pick_columns(said["parts"], board.columns)
     return Mark(board=board.name, value=verdict.score, columns=columns, verdict=said)
-
-
-def pick(parts: Any, column: Column) -> dict[str, float | None]:
-    """The numbers of a column, by title: one, or where its path has a star, one for each key there.
-
-    A row of a list goes by its name, city or class. A star in the title stands for the key; without one, the title is
-    put before it.
-    """
-    found = {"": parts}
-    for key in column.path.split("/"):
-        found = {
-            " ".join(filter(None, (title, name if key == "*" else ""))): value
-            for title, part in found.items()
-            for name, value in _members(part)
-            if key in ("*", name)
-        }
-    if "*" not in column.path.split("/"):
-        return {column.title: _number(found.get(""))}
-    whole = column.title if "*" in column.title else f"{column.title} *"
-    return {whole.replace("*", name): _number(value) for name, value in found.items()}
-
-
-def _members(part: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(part, dict):
-        return [(str(name), value) for name, value in part.items()]
-    if isinstance(part, list):
-        rows = [row for row in part if isinstance(row, dict)]
-        return [(str(next((row[name] for name in NAMES if name in row), "")), row) for row in rows]
-    return []
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _without_nan(value: Any) -> Any:
