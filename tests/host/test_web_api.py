@@ -6,10 +6,25 @@ from datetime import timedelta
 
 import pytest
 
+from overtrace.host.database import now
+from overtrace.host.jobs import Patience
 from overtrace.host.rates import Rates
 from overtrace.host.receipts import verify
 from overtrace.host.web.guard import MOST_PART_BYTES
-from tests.support.web import BROKEN, GOOD, NOON, announce, make_board, make_phase, post, reject, send, serve_contest
+from overtrace.host.worker import LocalQueue
+from tests.support.web import (
+    BROKEN,
+    GOOD,
+    NOON,
+    announce,
+    make_board,
+    make_phase,
+    post,
+    reject,
+    send,
+    serve_contest,
+    wait_for,
+)
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +179,6 @@ def test_a_board_never_ranks_a_missing_score(host, ada):
     [
         ("requests", lambda host, client: client.get("/")),
         ("changes", lambda host, client: client.post("/account/login", data={"email": "a@example.org"})),
-        ("letters", lambda host, client: post(client, "/account/register", "/account/register", email="a@example.org")),
-        ("guesses", lambda host, client: post(client, "/account/login", "/account/login", email="a@example.org")),
     ],
 )
 def test_who_comes_too_often_is_told_when_to_come_again(tmp_path, kind, ask):
@@ -182,12 +195,88 @@ def test_who_comes_too_often_is_told_when_to_come_again(tmp_path, kind, ask):
         assert ask(host, client).status_code != 429
 
 
+SLOWED = {
+    "letters": [
+        "/account/register",
+        "/account/confirm/again",
+        "/account/forgotten",
+        "/account/email/change",
+        "/team/invite",
+    ],
+    "guesses": [
+        "/account/login",
+        "/account/confirm",
+        "/account/password",
+        "/account/password/change",
+        "/account/email/change",
+        "/account/email",
+        "/account/erase",
+    ],
+    "checks": ["/submit/check"],
+    "changes": ["/submit", "/team", "/team/document"],
+}
+
+
+@pytest.mark.parametrize("kind", SLOWED)
+def test_each_way_to_guess_write_or_send_is_slowed(tmp_path, kind):
+    with serve_contest(tmp_path, traffic={kind: Rates(3, 30.0)}) as host:
+        ada = host.add_person("Ada")
+        host.add_team("Engines", ada)
+        browser = host.enter(ada)
+        for path in SLOWED[kind]:
+            host.clock.shift += timedelta(hours=1)
+            facts = {"files": {"file": ("a.csv", GOOD)}} if path.startswith(("/submit", "/team/doc")) else {}
+            found = [post(browser, "/account", path, email=f"{i}@example.org", **facts).status_code for i in range(4)]
+            assert [status == 429 for status in found] == [False, False, False, True], path
+
+
+def test_nobody_gets_many_letters_from_several_accounts(tmp_path):
+    with serve_contest(tmp_path, traffic={"letters": Rates(3, 30.0)}) as host:
+        browsers = []
+        for name in ("Ada", "Eve"):
+            person = host.add_person(name)
+            host.add_team(f"Team of {name}", person)
+            browsers.append(host.enter(person))
+        found = [post(one, "/team", "/team/invite", email="bob@example.org").status_code for one in browsers * 2]
+        assert [status == 429 for status in found] == [False, False, False, True]
+
+
 def test_a_token_is_slowed_by_itself_wherever_it_comes_from(tmp_path):
     with serve_contest(tmp_path, traffic={"calls": Rates(3, 30.0)}) as host:
         ada, eve = host.add_person("Ada"), host.add_person("Eve")
-        program = host.program(ada, "read")
-        assert [program.get("/api/v1/submissions").status_code for _ in range(4)] == [200, 200, 200, 429]
+        program = host.program(ada, "read", "submit")
+        assert [program.get("/api/v1/submissions").status_code for _ in range(2)] == [200, 200]
+        assert [announce(program, GOOD).status_code for _ in range(2)] == [409, 429]
         assert host.program(eve, "read").get("/api/v1/submissions").status_code == 200
+
+
+def test_a_job_whose_worker_is_lost_waits_again_though_no_worker_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr("overtrace.host.app.REAP_S", 0.1)
+    with serve_contest(tmp_path) as host:
+        ada = host.add_person("Ada")
+        host.add_team("Engines", ada)
+        sent = host.submit(ada)
+        assert LocalQueue(host.settings.database, host.settings.blobs, host.settings.contest).claim("lost") is not None
+        assert host.look(sent).state == "running"
+        # A worker that lives would say so by now.
+        host.clock.fixed = now() + timedelta(seconds=Patience().lease_s + 1)
+        wait_for(lambda: host.look(sent).state == "queued")
+
+
+def test_a_withdrawn_team_has_no_place_and_changes_none(tmp_path):
+    with serve_contest(tmp_path, teams={"ordered": False}) as host:
+        places = []
+        for number, name in enumerate(("Ada", "Eve", "Bob")):
+            person = host.add_person(name)
+            host.add_team(f"Team of {name}", person)
+            host.give(host.submit(person, f"x,y\n{number},1\n".encode()), 0.9 - number / 10)
+            places.append(person)
+        browser = host.enter(places[0])
+        assert post(browser, "/team", "/team/leave", sure="yes").status_code == 303
+        wait_for(lambda: len(host.client().get("/api/v1/boards/test/all").json()["rows"]) == 2)
+        rows = host.client().get("/api/v1/boards/test/all").json()["rows"]
+        assert [(row["rank"], row["team"]) for row in rows] == [(1, "Team of Eve"), (2, "Team of Bob")]
+        assert "Team of Ada" not in host.client().get("/board").text
 
 
 def test_the_last_choice_of_a_team_stands_on_a_board_by_choice(tmp_path):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import Depends, FastAPI
@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from overtrace import __version__
 from overtrace.errors import OvertraceError
+from overtrace.host.jobs import reap
 from overtrace.host.mails import keep_sending
 from overtrace.host.preflight import Preflight
 from overtrace.host.web import (
@@ -38,6 +39,7 @@ from overtrace.host.web.visitors import guard_form
 
 PAGES = (front, boards, entry, account, tokens, team, teams, submit, submissions, organise)
 EXPIRE_S = 3600.0
+REAP_S = 10.0
 LOG = logging.getLogger("overtrace.web")
 
 
@@ -71,7 +73,8 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     """What runs while the application does."""
     settings: Settings = app.state.settings
     stop = threading.Event()
-    threads = [threading.Thread(target=_expire, args=(settings, stop), daemon=True)]
+    chores = ((_expire, EXPIRE_S), (_reap, REAP_S))
+    threads = [threading.Thread(target=_repeat, args=(settings, stop, *chore), daemon=True) for chore in chores]
     if settings.sender is not None:
         letters = (settings.database, settings.sender, stop)
         threads.append(threading.Thread(target=keep_sending, args=letters, daemon=True))
@@ -90,10 +93,20 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
             thread.join(timeout=5)
 
 
-def _expire(settings: Settings, stop: threading.Event) -> None:
+def _repeat(settings: Settings, stop: threading.Event, do: Callable[[Settings], object], every_s: float) -> None:
     while not stop.is_set():
         try:
-            settings.uploads.expire(settings.clock())
+            do(settings)
         except OvertraceError as error:
             LOG.warning("%s", error)
-        stop.wait(EXPIRE_S)
+        stop.wait(every_s)
+
+
+def _expire(settings: Settings) -> None:
+    settings.uploads.expire(settings.clock())
+
+
+def _reap(settings: Settings) -> None:
+    """Workers do so, too; but the last of them may be lost."""
+    with settings.database.write() as session:
+        reap(session, settings.clock())

@@ -5,8 +5,6 @@ import threading
 from collections import OrderedDict
 from datetime import datetime
 
-from overtrace.errors import Refused
-
 
 class Rates:
     """One bucket a key: each holds ``burst`` tokens at most and gains one in ``every_s`` seconds."""
@@ -40,16 +38,6 @@ class Rates:
             self._full_at.move_to_end(key)
             self._forget(now)
         return 0.0
-
-    def check(self, key: str, at: datetime) -> None:
-        """Take a token.
-
-        Raises:
-            Refused: if there is none; says when to come again.
-        """
-        wait_s = self.take(key, at)
-        if wait_s:
-            raise Refused(f"too often: come again in {max(1, round(wait_s))} s")
 
     def __len__(self) -> int:
         """How many keys are remembered."""

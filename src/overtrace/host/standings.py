@@ -1,4 +1,7 @@
-"""Boards as they are shown: who may see which, the rows out of the database, and what teams lack for a final rank."""
+"""Boards as they are shown: who may see which, the rows out of the database, and what teams lack for a final rank.
+
+A team whose last member has left is withdrawn: it has no place, and changes none. Its submissions stay.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -134,7 +137,9 @@ def _read_rows(session: Session, phase: Phase, board: Board) -> list[Row]:
             Submission.hidden_at,
         )
         .join(Score, Score.submission_id == Submission.id)
+        .join(Team, Team.id == Submission.team_id)
         .where(Submission.phase == phase.name, Submission.state == State.SCORED, Score.board == board.name)
+        .where(Team.withdrawn_at.is_(None))
     )
     return [
         Row(team, submission, received_at, value, columns, chosen_at, hidden_at is not None)

@@ -38,7 +38,7 @@ def change(request: Request, host: Host, known: Someone, name: Field = "", affil
 @router.post("/password/change")
 def change_password(request: Request, host: Host, known: Someone, old: Field = "", new: Field = "") -> Response:
     """Change the password."""
-    TooOften.check(host.traffic.guesses, known.id, known.at)
+    TooOften.check(host.traffic.guesses, known.at, known.id)
     hashed = hash_password(new, known.person.email, known.person.name)
     people.change_password(host.database, host.site, known.id, old, hashed, known.cookie, known.at)
     return go(request, "/account", "Your password is changed; all other browsers are logged out.")
@@ -47,8 +47,8 @@ def change_password(request: Request, host: Host, known: Someone, old: Field = "
 @router.post("/email/change")
 def ask_email(request: Request, host: Host, known: Someone, email: Field = "", password: Field = "") -> Response:
     """Move the account to another address."""
-    TooOften.check(host.traffic.guesses, known.id, known.at)
-    TooOften.check(host.traffic.letters, email.strip().lower()[:254], known.at)
+    TooOften.check(host.traffic.guesses, known.at, known.id)
+    TooOften.check(host.traffic.letters, known.at, known.id, email)
     people.ask_email(host.database, host.site, known.id, password, email, known.at)
     return go(request, "/account", "A letter is on its way to the new address: open the link in it.")
 
@@ -62,7 +62,7 @@ def email_page(request: Request, known: Someone, code: str = "") -> Response:
 @router.post("/email")
 def change_email(request: Request, host: Host, known: Someone, code: Field = "") -> Response:
     """Use the new address from now on."""
-    TooOften.check(host.traffic.guesses, known.id, known.at)
+    TooOften.check(host.traffic.guesses, known.at, known.id)
     with host.database.write() as session:
         people.change_email(session, host.site, known.id, code, known.at)
     return go(request, "/account", "Your account has the new address.")
@@ -88,7 +88,7 @@ def log_out_everywhere(request: Request, host: Host, known: Someone) -> Response
 @router.post("/erase")
 def erase(request: Request, host: Host, known: Someone, password: Field = "", sure: Field = "") -> Response:
     """Forget who someone is."""
-    TooOften.check(host.traffic.guesses, known.id, known.at)
+    TooOften.check(host.traffic.guesses, known.at, known.id)
     if sure != "yes":
         raise BadOption("tick the box: an account that is erased does not come back")
     people.check_password(host.database, known.id, password)

@@ -153,7 +153,7 @@ async def append(request: Request, upload_id: str, offset: Annotated[int, Query(
 @router.post("/uploads/{upload_id}/check")
 def check_upload(request: Request, upload_id: str, host: Host, known: Submitter) -> Json:
     """What is wrong with a file that is here whole; costs no try, and the file stays on its way."""
-    TooOften.check(host.traffic.checks, known.id, known.at)
+    TooOften.check(host.traffic.checks, known.at, known.id)
     upload = find_upload(host, known, upload_id)
     if upload.received < upload.size or upload.ended_at is not None:
         raise Refused(f"upload {upload_id} has {upload.received:,} of {upload.size:,} bytes, or has ended: send it")
@@ -185,7 +185,7 @@ def give_up(upload_id: str, host: Host, known: Submitter) -> None:
 async def check(request: Request, phase: str, name: Annotated[str, Query(max_length=200)], host: Host) -> Json:
     """What is wrong with an answer that is sent with this request alone; it is not kept, and costs no try."""
     known = await run_sync(find_caller("submit"), request)
-    TooOften.check(host.traffic.checks, known.id, known.at)
+    TooOften.check(host.traffic.checks, known.at, known.id)
     found = find_scored_phase(host.contest, phase)
     aside = await _read_aside(request, host)
     try:

@@ -14,7 +14,7 @@ from overtrace.host.visits import end_visit
 from overtrace.host.web.errors import TooOften
 from overtrace.host.web.settings import Host, Settings
 from overtrace.host.web.views import go, render
-from overtrace.host.web.visitors import VISIT, Anyone, Visitor, keep_visit, set_cookie
+from overtrace.host.web.visitors import VISIT, Anyone, keep_visit, set_cookie
 
 if TYPE_CHECKING:
     # It takes a while to load, and few hosts have one.
@@ -45,7 +45,7 @@ def register(
     password: Field = "",
 ) -> Response:
     """Make an account."""
-    _slow_letters(host, visitor, email)
+    TooOften.check(host.traffic.letters, visitor.at, visitor.network, email)
     hashed = hash_password(password, email, name)
     with host.database.write() as session:
         people.register(session, host.site, Registration(email, name, affiliation, hashed), visitor.at)
@@ -61,7 +61,7 @@ def confirm_page(request: Request, code: str = "") -> Response:
 @router.post("/confirm")
 def confirm(request: Request, host: Host, visitor: Anyone, code: Field = "", password: Field = "") -> Response:
     """Confirm an address, and log in."""
-    _slow_guesses(host, visitor, code)
+    TooOften.check(host.traffic.guesses, visitor.at, visitor.network, code)
     cookie = people.confirm(host.database, host.site, code.strip(), password, visitor.at)
     return _enter(request, host, cookie, "/team", "Your address is confirmed, and you are logged in.")
 
@@ -69,7 +69,7 @@ def confirm(request: Request, host: Host, visitor: Anyone, code: Field = "", pas
 @router.post("/confirm/again")
 def confirm_again(request: Request, host: Host, visitor: Anyone, email: Field = "") -> Response:
     """Send the letter once more."""
-    _slow_letters(host, visitor, email)
+    TooOften.check(host.traffic.letters, visitor.at, visitor.network, email)
     with host.database.write() as session:
         people.ask_confirmation(session, host.site, email, visitor.at)
     return go(request, "/account/confirm", LETTER)
@@ -91,7 +91,7 @@ def log_in(
     next: Field = "/",
 ) -> Response:
     """Log in."""
-    _slow_guesses(host, visitor, email)
+    TooOften.check(host.traffic.guesses, visitor.at, visitor.network, email)
     cookie = people.log_in(host.database, email, password, visitor.at)
     return _enter(request, host, cookie, clean_target(next))
 
@@ -115,7 +115,7 @@ def forgotten_page(request: Request) -> Response:
 @router.post("/forgotten")
 def forgotten(request: Request, host: Host, visitor: Anyone, email: Field = "") -> Response:
     """Send a letter with a link to set another one."""
-    _slow_letters(host, visitor, email)
+    TooOften.check(host.traffic.letters, visitor.at, visitor.network, email)
     with host.database.write() as session:
         people.ask_password(session, host.site, email, visitor.at)
     return go(request, "/account/login", LETTER)
@@ -132,7 +132,7 @@ def password_page(request: Request, host: Host, visitor: Anyone, code: str = "")
 @router.post("/password")
 def set_password(request: Request, host: Host, visitor: Anyone, code: Field = "", password: Field = "") -> Response:
     """Set another password."""
-    _slow_guesses(host, visitor, code)
+    TooOften.check(host.traffic.guesses, visitor.at, visitor.network, code)
     with host.database.read() as session:
         person = find_code(session, code, "password", visitor.at).person
     hashed = hash_password(password, person.email, person.name)
@@ -146,7 +146,7 @@ def openid(host: Host, visitor: Anyone) -> Response:
     """To the provider."""
     from overtrace.host.openid import begin
 
-    TooOften.check(host.traffic.guesses, visitor.network, visitor.at)
+    TooOften.check(host.traffic.guesses, visitor.at, visitor.network)
     address, secret = begin(_find_provider(host), host.address + RETURN)
     response = RedirectResponse(address, 303)
     set_cookie(response, host, OPENID, secret, OPENID_S)
@@ -189,13 +189,3 @@ def _find_provider(host: Settings) -> "Provider":
     if host.provider is None:
         raise NotFound("this host knows no OpenID provider: use a password")
     return host.provider
-
-
-def _slow_guesses(host: Settings, visitor: Visitor, subject: str) -> None:
-    for key in (visitor.network, subject.strip().lower()[:254]):
-        TooOften.check(host.traffic.guesses, key, visitor.at)
-
-
-def _slow_letters(host: Settings, visitor: Visitor, email: str) -> None:
-    for key in (visitor.network, email.strip().lower()[:254]):
-        TooOften.check(host.traffic.letters, key, visitor.at)

@@ -36,15 +36,16 @@ class TooOften(Refused):
         super().__init__(f"too often: come again in {self.wait_s} s")
 
     @classmethod
-    def check(cls, rates: Rates, key: str, at: datetime) -> None:
-        """Take a token of a bucket.
+    def check(cls, rates: Rates, at: datetime, *keys: str) -> None:
+        """Take a token of the bucket of each key: networks, accounts, e-mail addresses.
 
         Raises:
-            TooOften: if there is none.
+            TooOften: if there is none in one of them.
         """
-        wait_s = rates.take(key, at)
-        if wait_s:
-            raise cls(wait_s)
+        for key in keys:
+            wait_s = rates.take(key.strip().lower()[:254], at)
+            if wait_s:
+                raise cls(wait_s)
 
 
 class LogInFirst(NotAllowed):

@@ -66,7 +66,7 @@ class Guard:
         outgoing = self._add_headers(send)
         most = find_limit(request.url.path)
         try:
-            TooOften.check(self.settings.traffic.requests, state["network"], at)
+            TooOften.check(self.settings.traffic.requests, at, state["network"])
             _check_site(request, self.settings.address)
             _check_length(request.headers, most)
         except (Failed, TooOften) as error:

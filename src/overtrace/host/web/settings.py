@@ -30,15 +30,15 @@ class Traffic:
     """How often something may be done."""
 
     requests: Rates = field(default_factory=lambda: Rates(600, 0.05))
-    """Of any kind, by network."""
+    """Of any kind, by network: parts of uploads, too."""
     calls: Rates = field(default_factory=lambda: Rates(600, 0.05))
     """With a token, by account."""
     changes: Rates = field(default_factory=lambda: Rates(60, 1.0))
-    """Forms, by network and by account."""
+    """Forms, by network."""
     guesses: Rates = field(default_factory=lambda: Rates(10, 20.0))
     """Of passwords and codes, by network and by e-mail address."""
     letters: Rates = field(default_factory=lambda: Rates(10, 120.0))
-    """That strangers can cause, by network and by e-mail address."""
+    """That others can cause, by network or account, and by e-mail address."""
     checks: Rates = field(default_factory=lambda: Rates(10, 10.0))
     """Of answers before they are sent in, by account."""
     listeners: int = 2000

@@ -57,7 +57,7 @@ def check(
     request: Request, host: Host, known: Someone, file: UploadFile, phase: Annotated[str, Form()] = ""
 ) -> Response:
     """Only look what is wrong with an answer; it is not kept, and costs no try."""
-    TooOften.check(host.traffic.checks, known.id, known.at)
+    TooOften.check(host.traffic.checks, known.at, known.id)
     found = find_scored_phase(host.contest, phase)
 
     def write(path: object) -> None:

@@ -62,7 +62,7 @@ def leave(request: Request, host: Host, known: Someone, sure: Field = "") -> Res
 @router.post("/team/invite")
 def invite(request: Request, host: Host, known: Someone, email: Field = "") -> Response:
     """Offer a place."""
-    TooOften.check(host.traffic.letters, known.id, known.at)
+    TooOften.check(host.traffic.letters, known.at, known.id, email)
     with host.database.write() as session:
         invitations.invite(session, host.site, known.id, email, known.at)
     return go(request, "/team", "A letter with the invitation is on its way.")

@@ -124,7 +124,7 @@ def read_token(request: Request, settings: Settings, scope: str) -> Token:
     if kind.lower() != "bearer" or not secret:
         raise Failed(401, "show a token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
     token = find_token(settings.database, secret.strip(), scope, request.state.at)
-    TooOften.check(settings.traffic.calls, token.id, request.state.at)
+    TooOften.check(settings.traffic.calls, request.state.at, token.id)
     return token
 
 
@@ -158,7 +158,7 @@ async def guard_form(request: Request) -> None:
     if request.method in SAFE:
         return
     settings = find_settings(request)
-    TooOften.check(settings.traffic.changes, request.state.network, request.state.at)
+    TooOften.check(settings.traffic.changes, request.state.at, request.state.network)
     shown = request.headers.get(HEADER)
     if shown is None:
         form: Any = await request.form(max_files=1, max_fields=100)
