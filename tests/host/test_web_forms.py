@@ -1,5 +1,6 @@
 """Forms: only those of this site count, and none changes anything otherwise."""
 
+import hashlib
 import re
 
 import pytest
@@ -144,3 +145,30 @@ def test_a_method_that_is_refused_is_not_lost(host, ada):
     assert answer.status_code == 400
     assert "3001 words" in answer.text
     assert answer.text.count("word word") > 1000
+
+
+def test_an_account_is_erased_by_its_password_and_a_tick_alone(host):
+    gwen = host.add_person("Gwen")
+    browser = host.enter(gwen)
+    for fields, status in (
+        ({"sure": "yes"}, 403),
+        ({"sure": "yes", "password": "another one"}, 403),
+        ({"password": "correct horse battery"}, 400),
+        ({"sure": "yes", "password": "correct horse battery"}, 303),
+    ):
+        assert browser.get("/account").status_code == 200
+        assert post(browser, "/account", "/account/erase", **fields).status_code == status
+    assert browser.get("/account").status_code == 303
+
+
+def test_a_description_is_attached_by_its_bytes_and_never_by_a_digest(host):
+    people = [host.add_person(name) for name in ("Hedy", "Iris")]
+    teams = [host.add_team(f"Team of {person.name}", person) for person in people]
+    hedy, iris = map(host.enter, people)
+    sent = {"files": {"file": ("method.pdf", b"%PDF secret method")}}
+    assert post(hedy, "/team", "/team/document", **sent).status_code == 303
+    given = hedy.get(f"/teams/{teams[0].id}/document")
+    assert (given.content, given.headers["content-type"]) == (b"%PDF secret method", "application/octet-stream")
+    digest = hashlib.sha256(b"%PDF secret method").hexdigest()
+    assert post(iris, "/team", "/team/document", sha256=digest, name="x.pdf").status_code == 422
+    assert iris.get(f"/teams/{teams[1].id}/document").status_code == 404
