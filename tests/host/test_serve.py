@@ -1,5 +1,6 @@
 """The one command: up in seconds, with a link for the first organiser and a worker; and it ends as it is told."""
 
+import os
 import re
 import signal
 import socket
@@ -28,7 +29,7 @@ def start(tmp_path):
 
     def start_one(*options):
         with (tmp_path / f"said-{len(started)}").open("w") as said:
-            process = subprocess.Popen([*RUN, *options], stdout=said, stderr=subprocess.STDOUT, text=True)
+            process = subprocess.Popen([*RUN, *options], stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
         started.append(process)
         return process, tmp_path / f"said-{len(started) - 1}"
 
@@ -87,7 +88,8 @@ def test_a_host_is_up_in_seconds_scores_and_ends_as_it_is_told(tmp_path, start):
     assert [one for one in beside if "overtrace.host.local_worker" in one.cmdline()]
     taken = subprocess.run([*RUN, *options], capture_output=True, text=True)
     assert (taken.returncode, "name another one, or 0 for any" in taken.stderr) == (1, True)
-    process.send_signal(signal.SIGTERM)
+    # Ctrl-C, which all processes of a terminal get.
+    os.killpg(process.pid, signal.SIGINT)
     assert process.wait(15) == 0
     assert not [one for one in beside if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     assert "Traceback" not in said.read_text()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+from overtrace.errors import Unavailable
 from overtrace.host.marking import Task
 from overtrace.host.outcome import MOST_LINE_BYTES, Outcome
 
@@ -20,7 +21,7 @@ GRACE_S = 30.0
 LOOK_S = 0.2
 
 
-class ScorerLost(Exception):
+class ScorerLost(Unavailable):
     """The scorer has ended, or says nothing any more."""
 
 
@@ -43,18 +44,25 @@ class Scorer:
     ) -> None:
         self.close()
 
-    def start(self) -> int:
+    def start(self, is_wanted: Callable[[], bool] = lambda: True) -> int:
         """Make sure that it runs; its number.
 
         Raises:
             ScorerLost: if it cannot.
+            NotWanted: if nobody waits for it any more.
         """
         if self._process is None or self._process.poll() is not None:
             self.close()
+            # In a session of its own: Ctrl-C is for those who started it, who then end it.
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_clean_environment(), cwd="/"
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=_clean_environment(),
+                cwd="/",
+                start_new_session=True,
             )
-            self._read_line(self._process, START_S, lambda: True)
+            self._read_line(self._process, START_S, is_wanted)
         return self._process.pid
 
     def ask(self, task: Task, is_wanted: Callable[[], bool] = lambda: True) -> Outcome:
@@ -66,7 +74,7 @@ class Scorer:
             ScorerLost: if the process ends.
             NotWanted: if the outcome is not wanted any more; nothing of the scorer is left then.
         """
-        self.start()
+        self.start(is_wanted)
         assert self._process is not None
         assert self._process.stdin is not None
         try:

@@ -169,7 +169,8 @@ class Crew:
     def _keep(self, orders: Orders) -> None:
         command = [sys.executable, "-P", "-m", "overtrace.host.local_worker"]
         while not self._stopping.is_set():
-            with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+            # In a session of its own: Ctrl-C is for the host, which then ends it.
+            with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
                 self._running[orders.number] = process
                 assert process.stdin is not None
                 process.stdin.write(orders.model_dump_json().encode() + b"\n")

@@ -130,14 +130,16 @@ class Worker:
         truths = digest_truths(self.contest, self.folder)
         _remove_abandoned()
         with Scorer(self.contest.challenge, self.contest.profile) as scorer:
-            scorer.start()
             while not self.stop.is_set():
                 try:
+                    scorer.start(lambda: not self.stop.is_set())
                     claimed = self.queue.claim(self.name)
                     if claimed is None:
                         self.stop.wait(self.idle_s)
                     else:
                         self._do(claimed, scorer, truths)
+                except NotWanted:
+                    return
                 except Unavailable as error:
                     LOG.warning("%s", error)
                     self.stop.wait(self.again_s)
