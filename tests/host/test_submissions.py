@@ -72,7 +72,8 @@ def test_a_deadline_counts_to_the_millisecond(host, at, accepted):
         assert host.submit(team, at=at).received_at == at
         return
     with pytest.raises(
-        Refused, match=r"^phase test (begins at 2026-03-01|ended at 2026-06-01)T00:00:00\+00:00, it began"
+        Refused,
+        match=r"^phase test (begins at 2026-03-01|ended at 2026-06-01)T00:00:00\+00:00, and the time that counts is",
     ):
         host.submit(team, at=at)
 

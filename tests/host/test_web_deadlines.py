@@ -76,7 +76,7 @@ def test_page_api_and_client_give_the_same_verdict_at_a_deadline(
     assert shown[phase] == is_open
     if not is_open:
         lines = (page.text, call.json()["error"], said)
-        assert [line for line in lines if "it began to come at" not in line] == []
+        assert [line for line in lines if "and the time that counts is" not in line] == []
 
 
 def test_an_upload_that_began_in_time_counts_however_long_it_takes(host, ada):

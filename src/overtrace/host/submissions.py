@@ -119,7 +119,7 @@ def _is_of(team_id: str) -> ColumnElement[bool]:
 
 
 def _say_closed(phase: Phase, received_at: datetime) -> str:
-    came = f"it began to come at {received_at.isoformat(timespec='milliseconds')}"
+    came = f"and the time that counts is {received_at.isoformat(timespec='milliseconds')}"
     if phase.truth is None:
         return f"nothing is sent in in phase {phase.name}"
     if received_at < phase.start:

@@ -27,8 +27,8 @@ def submit_page(request: Request, host: Host, known: Someone) -> Response:
     with host.database.read() as session:
         team = find_team(session, known.id)
     verdicts = {} if team is None else _judge(host, team.id, known)
-    sizes = {"form_bytes": MOST_FORM_BYTES, "part_bytes": MOST_PART_BYTES}
-    return render(request, "submit.html", {"team": team, "verdicts": verdicts, **sizes})
+    facts = {"address": host.address, "form_bytes": MOST_FORM_BYTES, "part_bytes": MOST_PART_BYTES}
+    return render(request, "submit.html", {"team": team, "verdicts": verdicts, **facts})
 
 
 @router.post("")
