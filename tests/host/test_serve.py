@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 import httpx
 import psutil
 import pytest
+from sqlalchemy import select
 
 from overtrace.host.schema import open_store
+from overtrace.host.tables import Person
 from overtrace.host.tokens import make_token
 from tests.support.people import PASSWORD, add_person, add_team
-from tests.support.web import PERFECT, make_phase, post, send, serve_contest, wait_for, write_contest
+from tests.support.web import PERFECT, make_phase, post, send, wait_for, write_contest
 
 RUN = [sys.executable, "-c", "from overtrace.cli.main import main; main()"]
 OPEN = make_phase(start=datetime(2026, 1, 1, tzinfo=UTC), end=datetime(2126, 1, 1, tzinfo=UTC))
@@ -97,18 +99,27 @@ def test_a_host_is_up_in_seconds_scores_and_ends_as_it_is_told(tmp_path, start):
 
 
 def test_a_worker_of_the_command_line_scores_for_a_host_elsewhere(tmp_path, start):
-    with serve_contest(tmp_path) as host:
-        ada = host.add_person("Ada")
-        host.add_team("Engines", ada)
-        sent = host.submit(ada)
-        olga = host.add_person("Olga")
-        with host.settings.database.write() as session:
-            _, secret = make_token(session, olga, "far", ("work",), None, host.clock())
-        process, said = start("worker", str(host.file.folder), "--server", host.address, "--token", secret)
-        wait_for(lambda: host.look(sent).state == "scored", most_s=60)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
-        assert said.read_text().endswith(f"works for {host.address}\n")
+    file, port = write_contest(tmp_path / "contest", OPEN), find_free_port()
+    address = f"http://127.0.0.1:{port}"
+    start("host", str(file.path), "--port", str(port), "--mail", f"file:{tmp_path}", "--workers", "0")
+    wait_for(lambda: answers(address), most_s=60)
+    database = open_store(f"sqlite:///{tmp_path}/contest/host/host.db")
+    ada = add_person(database, "Ada")
+    add_team(database, "Engines", ada)
+    with database.write() as session:
+        # The first organiser, who has not opened the link yet.
+        olga = session.scalars(select(Person).where(Person.email == "olga@example.org")).one()
+        olga.organises = True
+        _, work = make_token(session, olga, "far", ("work",), None, datetime.now(UTC))
+        _, submit = make_token(session, ada, "near", ("read", "submit"), None, datetime.now(UTC))
+    program = httpx.Client(base_url=address, headers={"Authorization": f"Bearer {submit}"})
+    sent = send(program, PERFECT).json()["id"]
+    process, said = start("worker", str(file.folder), "--server", address, "--token", work)
+    wait_for(lambda: program.get(f"/api/v1/submissions/{sent}").json()["state"] == "scored", most_s=60)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 0
+    assert said.read_text().endswith(f"works for {address}\n")
+    database.engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import typer
 
 def host(
     contest: Annotated[Path | None, typer.Argument(help="The contest file; none with --demo.")] = None,
-    db: Annotated[str, typer.Option(help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME.")] = "",
+    db: Annotated[
+        str, typer.Option(envvar="OVERTRACE_DB", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME.")
+    ] = "",
     store: Annotated[str, typer.Option(help="Where files are kept: a folder or s3://BUCKET/PREFIX.")] = "",
     folder: Annotated[
         Path | None, typer.Option(help="For what the host keeps; if not given, HOST beside the contest file.")
@@ -17,7 +19,8 @@ def host(
     port: Annotated[int, typer.Option(help="0 for any that is free.")] = 8000,
     address: Annotated[str, typer.Option(help="As browsers see it, such as https://contest.example.org.")] = "",
     mail: Annotated[
-        str, typer.Option(help="smtp://USER:PASSWORD@HOST, smtps://..., file:FOLDER or console:.")
+        str,
+        typer.Option(envvar="OVERTRACE_MAIL", help="smtp://USER:PASSWORD@HOST, smtps://..., file:FOLDER, console:."),
     ] = "console:",
     mail_from: Annotated[str, typer.Option(help="Who letters come from; if not given, the first organiser.")] = "",
     workers: Annotated[int, typer.Option(min=0, help="That score beside it; 0 if all are elsewhere.")] = 1,
@@ -26,8 +29,9 @@ def host(
     """Hold a contest: pages, API, letters and a worker, until told to stop.
 
     Everything is kept in one folder unless --db and --store name other places. The worker is a process of its own, and
-    the only one that opens what is true. OpenID Connect is offered if OVERTRACE_OPENID_ISSUER, OVERTRACE_OPENID_CLIENT
-    and OVERTRACE_OPENID_SECRET are set.
+    the only one that opens what is true. What holds a password is better named by the environment: OVERTRACE_DB and
+    OVERTRACE_MAIL take the place of --db and --mail. OpenID Connect is offered if OVERTRACE_OPENID_ISSUER,
+    OVERTRACE_OPENID_CLIENT and OVERTRACE_OPENID_SECRET are set.
     """
     from overtrace.cli.extras import need_host
     from overtrace.errors import BadOption

@@ -31,6 +31,8 @@ class Orders(Frozen):
     number: int = 1
     demo: bool = False
     """Whether to fill the contest, too."""
+    scores: bool = True
+    """Not if all workers are elsewhere: they are told what to score against, too."""
 
 
 def main() -> None:
@@ -52,6 +54,8 @@ def work(orders: Orders, stop: threading.Event) -> None:
     database, blobs = Database(open_database(orders.db)), open_blobs(orders.store)
     with database.write() as session:
         state_truths(session, digest_truths(file.contest, file.folder))
+    if not orders.scores:
+        return
     if orders.demo:
         from overtrace.host.demo import fill
 

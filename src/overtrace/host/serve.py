@@ -32,6 +32,7 @@ from overtrace.host.web.settings import Settings
 if TYPE_CHECKING:
     from overtrace.host.openid import Provider
 
+WORKER = [sys.executable, "-P", "-m", "overtrace.host.local_worker"]
 AGAIN_S = 2.0
 """Before a worker that ended is started again."""
 STOP_S = 10.0
@@ -92,6 +93,8 @@ def serve(plan: Plan, say: Callable[[str], None]) -> None:
     if link and not plan.demo:
         say(f"You are its first organiser: set your password, once and within an hour, at\n{link}")
     orders = Orders(contest=plan.contest.absolute(), db=db, store=store, spool=spool.absolute(), demo=plan.demo)
+    if not plan.workers:
+        tell_workers(orders)
     crew = Crew(
         [orders.model_copy(update={"number": i, "demo": plan.demo and i == 1}) for i in range(1, plan.workers + 1)]
     )
@@ -119,6 +122,17 @@ def begin(database: Database, site: Site, file: ContestFile) -> str:
         record(session, "host", "host.started", "host", at, contest=file.sha256)
         appoint_organisers(session, site.contest, at)
         return make_first_link(session, site, at)
+
+
+def tell_workers(orders: Orders) -> None:
+    """Let the host know what workers elsewhere are to score against; this process does not read it.
+
+    Raises:
+        BadOption: if it cannot be read.
+    """
+    said = orders.model_copy(update={"scores": False}).model_dump_json().encode() + b"\n"
+    if subprocess.run(WORKER, input=said).returncode:
+        raise BadOption("what is true cannot be read, as is said above: put it where the contest file names it")
 
 
 class Server(uvicorn.Server):
@@ -167,10 +181,9 @@ class Crew:
             process.kill()
 
     def _keep(self, orders: Orders) -> None:
-        command = [sys.executable, "-P", "-m", "overtrace.host.local_worker"]
         while not self._stopping.is_set():
             # In a session of its own: Ctrl-C is for the host, which then ends it.
-            with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
+            with subprocess.Popen(WORKER, stdin=subprocess.PIPE, start_new_session=True) as process:
                 self._running[orders.number] = process
                 assert process.stdin is not None
                 process.stdin.write(orders.model_dump_json().encode() + b"\n")
