@@ -106,7 +106,8 @@ def test_what_is_lost_waits_longer_each_time_and_the_third_time_it_fails_and_is_
     assert reap(host, at + 60 * SECOND) == 1
     found = host.look(sent.id)
     assert (found.state, found.charged, look(host).state) == (State.FAILED, False, JobState.GIVEN_UP)
-    assert found.reason == ("the host could not score it, costs no try: 3 attempts: worker w was not heard of any more")
+    assert found.reason == "the host could not score it in 3 attempts, costs no try: the organisers see why"
+    assert look(host).error == "worker w was not heard of any more"
     with host.database.read() as session:
         said = session.scalars(select(Event.action).where(Event.subject == f"submission:{sent.id}").order_by(Event.id))
         assert [action.removeprefix("submission.") for action in said] == [

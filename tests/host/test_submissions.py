@@ -135,7 +135,7 @@ def test_a_try_that_is_not_scored_is_given_back(database, tmp_path, kind):
         found.reason
         == {
             "rejected": "rejected, costs no try: 2 faults",
-            "broken": "the host could not score it, costs no try: 1 attempts: bang",
+            "broken": "the host could not score it in 1 attempts, costs no try: the organisers see why",
         }[kind]
     )
     assert host.submit(team, answer(2)).number == 2

@@ -6,7 +6,10 @@ from datetime import timedelta
 import pytest
 from fastapi.routing import APIRoute
 
-from overtrace.host import app
+from overtrace.host import app, jobs
+from overtrace.host.database import now
+from overtrace.host.jobs import Patience
+from overtrace.host.outcome import Outcome
 from overtrace.host.web import api, live, work
 from tests.support.web import (
     CANARY,
@@ -120,6 +123,40 @@ def test_the_search_for_truth_would_find_it(host, ada, olga, noon):
     file = host.enter(olga).get(f"/organise/submissions/{sent}/file")
     assert CANARY.encode() in file.content
     host.give(sent, VALUE)
+
+
+def test_what_a_scorer_broke_on_is_told_to_organisers_alone(host, olga, noon):
+    person = host.add_person("Kay")
+    host.add_team("Breakers", person)
+    sent = host.submit(person, b"x,y\n6,6\n")
+    found = []
+    with host.settings.database.write() as session:
+        while not found or found[-1].submission != sent:
+            found.append(jobs.claim(session, "far", now()))
+        bang = Outcome(kind="broken", reason=f"{host.file.folder}/truth/a.csv: {CANARY}")
+        assert jobs.finish(session, host.settings.contest, found[-1], bang, now(), Patience(attempts=1))
+    browser, program, _, own = collect(host, person, sent)
+    answers = [client.get(path) for client in (browser, program) for path in [*own, "/queue", "/account/export.json"]]
+    assert len([answer for answer in answers if "could not score it in 1 attempts" in answer.text]) == 6
+    assert not [answer.url for answer in answers if CANARY in answer.text or str(host.file.folder) in answer.text]
+    assert CANARY in host.enter(olga).get("/organise/submissions?state=failed").text
+
+
+def test_a_worker_elsewhere_is_told_nothing_of_the_truth_but_its_digest(host, ada, olga, noon):
+    sent = host.submit(ada, b"x,y\n9,9\n")
+    worker = host.program(olga, "work")
+    work = "/api/v1/work"
+    answers = []
+    while not answers or answers[-1].json()["submission"] != sent:
+        answers.append(worker.post(f"{work}/claim", json={"worker": "far"}))
+    claimed = answers[-1].json()
+    answers += [worker.post(f"{work}/blob", json=claimed), worker.post(f"{work}/beat", json=claimed)]
+    answers.append(worker.post(f"{work}/give-back", json={"claimed": claimed, "why": "x", "counted": False}))
+    answers.append(worker.get(f"{work}/patience"))
+    assert {answer.status_code for answer in answers} == {200}
+    for answer in answers:
+        for secret in (CANARY, SECRET_IMAGE, str(host.file.folder)):
+            assert secret not in answer.text
 
 
 def test_no_file_of_the_truth_has_an_address(host, ada, noon):

@@ -148,7 +148,7 @@ def _return(session: Session, job: Job, why: str, at: datetime, patience: Patien
     job.lease, job.lease_until, job.attempts, job.error = "", None, attempts, why[-2000:]
     if attempts >= patience.attempts:
         job.state, job.ended_at = JobState.GIVEN_UP, at
-        moved = submissions.finish_failed(session, submission_id, f"{attempts} attempts: {why}", at)
+        moved = submissions.finish_failed(session, submission_id, attempts, at)
     else:
         wait_s = patience.back_off_s * 4 ** max(attempts - 1, 0)
         job.state, job.due_at = JobState.WAITING, at + timedelta(seconds=wait_s if counted else 0)

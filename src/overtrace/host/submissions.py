@@ -188,9 +188,9 @@ def finish_rejected(session: Session, submission_id: str, outcome: Outcome, at: 
     return _move(session, submission_id, State.RUNNING, State.REJECTED, at, "host", **values)
 
 
-def finish_failed(session: Session, submission_id: str, why: str, at: datetime) -> bool:
-    """The host could not score it: the try is given back."""
-    reason = f"the host could not score it, costs no try: {why}"[:MOST_REASON]
+def finish_failed(session: Session, submission_id: str, attempts: int, at: datetime) -> bool:
+    """The host could not score it: the try is given back. What went wrong may tell of the truth, and is in its job."""
+    reason = f"the host could not score it in {attempts} attempts, costs no try: the organisers see why"
     values: dict[str, Any] = {"ended_at": at, "charged": False, "reason": reason}
     return _move(session, submission_id, State.RUNNING, State.FAILED, at, "host", **values)
 
