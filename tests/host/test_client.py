@@ -14,6 +14,8 @@ import pytest
 from sqlalchemy import select
 
 from overtrace.cli.main import main
+from overtrace.cli.progress import Bar
+from overtrace.host.client import find_note, read_answer
 from overtrace.host.receipts import verify
 from overtrace.host.tables import Submission, Upload
 from overtrace.host.tokens import make_token
@@ -125,11 +127,22 @@ def test_submit_spends_one_try_if_it_ends_before_the_receipt_is_saved(host, pers
     place.mkdir()
     assert "submission 1 is accepted, but" in refuse("submit", file, "--phase", "test")
     place.rmdir()
+    (noted,) = (tmp_path / "XDG_STATE_HOME" / "overtrace" / "uploads").iterdir()
+    assert noted.read_text() == list_rows(host, Submission, person)[0].upload_id
     done = call("submit", file, "--phase", "test")
     assert done.out.startswith("submission 1 is accepted")
     assert len(list_rows(host, Submission, person)) == 1
     assert place.exists()
     assert not list((tmp_path / "XDG_STATE_HOME" / "overtrace" / "uploads").iterdir())
+
+
+def test_submit_takes_a_note_that_a_kill_has_emptied_for_none(host, person, shell, call, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_bytes(GOOD)
+    noted = find_note(host.address, read_answer(file, "test", "", Bar()))
+    noted.parent.mkdir(parents=True)
+    noted.touch()
+    assert call("submit", file, "--phase", "test").out.startswith("submission 1 is accepted")
 
 
 def test_status_lists_submissions_and_the_faults_of_one(host, person, call, refuse):

@@ -97,9 +97,10 @@ def submit(connection: Connection, answer: Answer, noted: Path, display: Display
 
 def _find_made(connection: Connection, noted: Path) -> dict[str, Any] | None:
     """The submission that was made of an upload already; None if none was."""
-    if not noted.exists():
+    upload = noted.read_text() if noted.exists() else ""
+    if not upload:
         return None
-    place = f"{API}/uploads/{noted.read_text()}"
+    place = f"{API}/uploads/{upload}"
     try:
         # One that is still on its way is found again by what is in it.
         return dict(connection.ask("POST", f"{place}/complete")) if connection.ask("GET", place)["ended"] else None
