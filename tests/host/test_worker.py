@@ -90,7 +90,8 @@ def test_a_blob_that_is_lost_fails_by_name_and_costs_nothing(host):
     run_until(make_worker(host), is_final(host, sent.id))
     found = host.look(sent.id)
     assert (found.state, found.charged) == (State.FAILED, False)
-    assert "has no blob" in found.reason
+    with host.database.read() as session:
+        assert "has no blob" in session.scalars(select(Job.error)).one()
 
 
 def test_a_store_that_is_away_costs_no_attempt(host, tmp_path):
