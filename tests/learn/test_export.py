@@ -1,9 +1,10 @@
 import numpy as np
+import onnx
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from overtrace.learn.export import export_network, quantise_file  # noqa: E402
+from overtrace.learn.export import export_network, find_first, quantise_file  # noqa: E402
 from overtrace.models.card import write_card  # noqa: E402
 from overtrace.models.runtime import RUNTIMES, load_network  # noqa: E402
 from overtrace.networks.mini import Mini  # noqa: E402
@@ -34,6 +35,17 @@ def test_the_file_answers_as_the_network_does(network, bare, windows, runtime, t
     with torch.no_grad():
         truth = torch.sigmoid(network(torch.from_numpy(windows[0]))).numpy()
     np.testing.assert_allclose(load_network(tmp_path / "a.onnx", runtime=runtime).run(windows[0]), truth, atol=1e-4)
+
+
+def test_what_sees_the_image_first_stays_in_full_precision(bare, windows, tmp_path):
+    quantise_file(bare, windows, tmp_path / "int8.onnx")
+    before, after = onnx.load(bare).graph, onnx.load(tmp_path / "int8.onnx").graph
+    (first,) = find_first(onnx.load(bare))
+    assert first == next(node.name for node in before.node if node.op_type == "Conv")
+    made = {output: node.op_type for node in after.node for output in node.output}
+    inputs = {node.name: [made.get(name) for name in node.input[:2]] for node in after.node if node.op_type == "Conv"}
+    assert "DequantizeLinear" not in inputs.pop(first)
+    assert sum(found == ["DequantizeLinear"] * 2 for found in inputs.values()) > len(inputs) / 2
 
 
 def test_int8_is_near_and_smaller_in_both_runtimes(bare, windows, tmp_path):

@@ -59,7 +59,22 @@ def quantise_file(source: Path, windows: Sequence[NDArray[np.float32]], path: Pa
             nncf.Dataset(windows, lambda window: {"image": window}),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(windows),
-            # The last layers decide where a threshold is crossed: they stay in full precision.
-            ignored_scope=nncf.IgnoredScope(types=["Sigmoid"], validate=False),
+            # The last layers decide where a threshold is crossed, and behind the first ones nothing makes good what
+            # is lost: they stay in full precision.
+            ignored_scope=nncf.IgnoredScope(names=find_first(model), types=["Sigmoid"], validate=False),
         )
     onnx.save(quantised, path)
+
+
+def find_first(model: onnx.ModelProto) -> list[str]:
+    """The names of the convolutions that see the image before any other has."""
+    seen = {given.name for given in model.graph.input}
+    found = []
+    for node in model.graph.node:
+        if seen.isdisjoint(node.input):
+            continue
+        if node.op_type == "Conv":
+            found.append(node.name)
+        else:
+            seen.update(node.output)
+    return found
