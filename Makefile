@@ -1,7 +1,7 @@
 # make demo    trace two aerial images, on a fresh machine with Python >= 3.11, pip and make
 # make test    run the tests
 # make check   format, lint, types, layers
-# make docs    write docs/commands.md and the table of docs/models.md from the commands and models themselves
+# make docs    write docs/commands.md, docs/contest_file.md and the table of docs/models.md from what they describe
 
 PYTHON ?= python3
 VENV := .venv
@@ -27,6 +27,7 @@ check: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/make_commands.py
+	$(BIN)/python -m docs.make_contest_file
 	$(BIN)/python -m docs.make_models
 
 # Debian's python3 has no ensurepip: there the system's pip puts pip into the environment.

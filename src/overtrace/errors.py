@@ -35,3 +35,23 @@ class BadDownload(OvertraceError):
 
 class BadData(OvertraceError):
     """Labelled imagery that is not as its format says: a file missing, unreadable, or not fitting its partner."""
+
+
+class BadContest(OvertraceError):
+    """A contest file that is not in order."""
+
+
+class Refused(OvertraceError):
+    """What the rules of a contest do not allow: a closed phase, a spent limit, a locked team."""
+
+
+class NotAllowed(OvertraceError):
+    """What someone else may do, but not this person or token."""
+
+
+class NotFound(OvertraceError):
+    """Something that is not there, or that is not shown."""
+
+
+class Unavailable(OvertraceError):
+    """What a host cannot do just now, such as reach its store; the same again may work later."""

@@ -518,6 +518,21 @@ def test_a_list_of_names_stands_in_for_truth(tmp_path, kind, listed, expected):
         assert part in str(fault)
 
 
+@pytest.mark.parametrize(("kind", "known"), [("sceneparsing", "a"), ("deepglobe", "A_1_B_img1")])
+def test_a_list_that_names_no_image_of_the_truth_is_no_fault_of_the_answer(tmp_path, kind, known):
+    truth, answers = write(tmp_path / "truth", TRUTH[kind]), write(tmp_path / "answers", ANSWERS[kind])
+    ids = tmp_path / "ids.txt"
+    ids.write_text(f"{known}\n")
+    assert check_files(kind, Claim(answers, truth, ids)).faults == []
+    assert score_files(kind, Question(truth, answers, ids=ids)).score > 0
+    ids.write_text(f"{known}\nelsewhere\n")
+    said = r"ids.txt names elsewhere, which is no image of the truth: check the list"
+    with pytest.raises(BadAnswer, match=said):
+        check_files(kind, Claim(answers, truth, ids))
+    with pytest.raises(BadAnswer, match=said):
+        score_files(kind, Question(truth, answers, ids=ids))
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from docs import make_models
+from docs import make_contest_file, make_models
 from docs.make_commands import PAGE, describe_commands
 from overtrace.models.card import Card, DecodeParameters, DetectParameters, Score
 from overtrace.models.metadata import digest_network
@@ -16,6 +16,19 @@ FORMATS = Path(__file__).parents[2] / "docs" / "formats.md"
 
 def test_commands_page_is_what_the_commands_say():
     assert PAGE.read_text() == describe_commands(), "run make docs"
+
+
+def test_contest_file_page_is_what_the_model_says():
+    page = make_contest_file.PAGE.read_text()
+    assert page == make_contest_file.update_page(page), "run make docs"
+    assert make_contest_file.SCHEMA.read_text() == make_contest_file.describe_schema(), "run make docs"
+
+
+def test_every_key_of_the_contest_file_is_explained():
+    schema = make_contest_file.make_schema()
+    keys = [(name, key) for name, part in schema["$defs"].items() for key in part["properties"].items()]
+    assert [f"{name}.{key}" for name, (key, facts) in keys if not facts.get("description")] == []
+    assert [key for key, facts in schema["properties"].items() if not facts.get("description")] == []
 
 
 def test_models_page_is_what_the_cards_say():

@@ -8,6 +8,7 @@ Source:
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,7 +138,7 @@ def judge(question: Question) -> Verdict:
     name = DEEPGLOBE.choose_profile(question)
     truth = read_footprints(question.truth, answer=False, pixel_size=question.pixel_size_m)
     answer = read_footprints(question.answers, answer=True, pixel_size=question.pixel_size_m)
-    ids = None if question.ids is None else read_ids(question.ids)
+    ids = None if question.ids is None else _read_list(question.ids, truth)
     found = score_footprints(truth, answer, RULES[name], ids)
     cities: list[Row] = [
         {
@@ -169,18 +170,28 @@ def judge(question: Question) -> Verdict:
     return Verdict(DEEPGLOBE.name, name, found.score, {"cities": cities}, cities, images, _sample(found), explain)
 
 
+def _read_list(path: Path, truth: Footprints) -> list[str]:
+    """The images that count, all of which the truth has."""
+    names = read_ids(path)
+    strange = sorted(set(names) - truth.named)
+    if strange:
+        raise BadAnswer(f"{path} names {strange[0]}, which is no image of the truth: check the list")
+    return names
+
+
 def check(claim: Claim) -> Inspection:
     """All that is wrong with the files of an answer: rows, polygons, confidences, and which images it names."""
     faults: list[Fault] = []
     answer = find_footprints(claim.answers, faults, answer=True)
-    ids = None if claim.ids is None else frozenset(read_ids(claim.ids))
     if claim.truth is not None:
         truth = read_footprints(claim.truth, answer=False)
-        if not (truth.named if ids is None else truth.named & ids):
-            raise BadAnswer(f"{claim.truth} has no image to score: check the list of images")
+        if not truth.named:
+            raise BadAnswer(f"{claim.truth} has no image to score: name one in each row")
+        if claim.ids is not None:
+            _read_list(claim.ids, truth)
         faults += [*_find_name_faults(answer, truth.named, "the truth"), *_find_other_system(answer, truth)]
-    elif ids is not None:
-        faults += _find_name_faults(answer, ids, "the list")
+    elif claim.ids is not None:
+        faults += _find_name_faults(answer, frozenset(read_ids(claim.ids)), "the list")
     elif not answer.named and not faults:
         faults.append(Fault(answer.shown, "", "it names no image", "answer every image"))
     notes = []

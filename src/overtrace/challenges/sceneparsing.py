@@ -8,7 +8,7 @@ Source:
     bicubically), and a missing answer (the kit goes on without it).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -161,12 +161,16 @@ def choose_pairs(pairs: Sequence[Pair], path: Path) -> list[Pair]:
     Raises:
         BadAnswer: if the list names another image, or none.
     """
-    names = read_ids(path)
-    strange = sorted(set(names) - {pair.name for pair in pairs})
-    if strange or not names:
-        found = f"names {strange[0]}, which is no image of the truth" if strange else "names no image"
-        raise BadAnswer(f"{path} {found}: check the list")
-    return [pair for pair in pairs if pair.name in set(names)]
+    names = _read_list(path, {pair.name for pair in pairs})
+    return [pair for pair in pairs if pair.name in names]
+
+
+def _read_list(path: Path, known: Collection[str]) -> set[str]:
+    names = set(read_ids(path))
+    strange = sorted(names - set(known))
+    if strange:
+        raise BadAnswer(f"{path} names {strange[0]}, which is no image of the truth: check the list")
+    return names
 
 
 def score_pairs_like_devkit(pairs: Sequence[Pair], labels: Labels = ADE20K, workers: int = 1) -> SceneScore:
@@ -246,6 +250,8 @@ def check(labels: Labels, claim: Claim) -> Inspection:
         true = read_names(claim.truth, broken)
         if broken:
             raise refuse(broken)
+        if claim.ids is not None:
+            _read_list(claim.ids, true)
         faults += find_name_faults(claim.answers, found, true)
     elif claim.ids is not None:
         faults += find_name_faults(claim.answers, found, read_ids(claim.ids))

@@ -125,6 +125,8 @@ def _open_zip(path: Path, faults: list[Fault], limits: Limits) -> list[Member]:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
+    except MemoryError:
+        raise
     except Exception as error:  # whatever the fields of a damaged archive lead to
         raise BadAnswer(f"{path} is no whole zip archive: {error}: pack it again") from error
     most = limits.most_bytes(path.stat().st_size)
@@ -168,6 +170,8 @@ def _unpack_member(path: Path, info: zipfile.ZipInfo) -> bytes:
         with zipfile.ZipFile(path) as archive, archive.open(info) as file:
             # An archive may claim less than it holds.
             data = file.read(info.file_size + 1)
+    except MemoryError:
+        raise
     except Exception as error:  # each way of packing has errors of its own
         raise BadAnswer(f"{path}/{info.filename} cannot be unpacked: {error}: pack it again") from error
     if len(data) != info.file_size:

@@ -10,24 +10,47 @@ from typing import Annotated
 import typer
 
 from overtrace import __version__
+from overtrace.cli import contest
 from overtrace.cli.answer import answer
+from overtrace.cli.board import board
 from overtrace.cli.check import check
 from overtrace.cli.compare import compare
 from overtrace.cli.demo import demo
 from overtrace.cli.export import export
+from overtrace.cli.host import host
 from overtrace.cli.info import info
 from overtrace.cli.models import models
 from overtrace.cli.score import score
+from overtrace.cli.status import status
+from overtrace.cli.submit import submit
 from overtrace.cli.trace import trace
 from overtrace.cli.train import train
+from overtrace.cli.worker import worker
 from overtrace.errors import OvertraceError
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, by the shell's convention of 128 + SIGINT."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for verb in (trace, score, check, compare, train, export, answer, info, models, demo):
+for verb in (
+    trace,
+    score,
+    check,
+    compare,
+    train,
+    export,
+    answer,
+    info,
+    models,
+    demo,
+    host,
+    worker,
+    submit,
+    status,
+    board,
+):
     app.command()(verb)
+app.add_typer(contest.app, name="contest")
 
 
 def _print_version(asked: bool) -> None:

@@ -1,4 +1,4 @@
-"""A progress bar on the terminal: megapixels a second and time left; nothing where the output is no terminal."""
+"""A progress bar on the terminal: speed and time left; nothing where the output is no terminal."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,24 +21,29 @@ from rich.text import Text
 
 
 class Speed(TextColumn):
-    """Megapixels a second."""
+    """Millions of something a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
         super().__init__("")
+        self._unit = unit
 
     def render(self, task: Task) -> Text:
         """The speed of late."""
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed / 1e6:.1f} megapixels/s")
+        return Text("" if speed is None else f"{speed / 1e6:.1f} {self._unit}/s")
 
 
 class Bar:
-    """One bar a pass over an image, on standard error."""
+    """One bar a pass over an image or a file, on standard error."""
 
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Speed(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+    def __init__(self, unit: str = "megapixels") -> None:
+        """Args:
+        unit: what a million of what is counted is called.
+        """
+        self._console = Console(stderr=True, highlight=False)
+        text = TextColumn("{task.description}")
+        columns = (text, BarColumn(), TaskProgressColumn(), Speed(unit), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
@@ -50,14 +55,18 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
-    def begin(self, task: str, pixels: int) -> None:
-        """A pass over an image begins."""
-        self._task = self._progress.add_task(task, total=pixels)
+    def begin(self, task: str, total: int) -> None:
+        """A pass over so many pixels or bytes begins."""
+        self._task = self._progress.add_task(task, total=total)
 
-    def advance(self, pixels: int) -> None:
-        """So many more pixels of it are done."""
+    def advance(self, count: int) -> None:
+        """So many more of them are done."""
         if self._task is not None:
-            self._progress.advance(self._task, pixels)
+            self._progress.advance(self._task, count)
+
+    def say(self, text: str) -> None:
+        """Something has happened."""
+        self._console.print(escape(text), soft_wrap=True)
 
 
 class Steps:

@@ -20,7 +20,7 @@ def score(
     truth: Annotated[Path, typer.Option(help="What is true: a file, a folder or an archive.")],
     answers: Annotated[Path, typer.Option(help="What is scored: a file, a folder or an archive.")],
     profile: Annotated[str, typer.Option(help="A named variant of the rule, such as itc-uncapped.")] = "",
-    ids: Annotated[Path | None, typer.Option(help="A list of the images that count (itc, deepglobe, trees).")] = None,
+    ids: Annotated[Path | None, typer.Option(help="A list of the images that count.")] = None,
     ignore: Annotated[
         Path | None, typer.Option(help="Masks of ground that nobody labelled: PNGs named as the images (itc, own).")
     ] = None,

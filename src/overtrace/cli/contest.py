@@ -1,0 +1,144 @@
+"""``overtrace contest``: the file that a contest is made of."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from overtrace.host.contest import Contest, Phase
+    from overtrace.host.contest_file import ContestFile
+    from overtrace.host.trial import Trial
+
+app = typer.Typer(no_args_is_help=True, help="Check, begin and describe the file that a contest is made of.")
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="The contest file, such as contest.yaml.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Score the truth against itself, to see what the boards will show.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Workers of --dry-run; 0 for one a core.")] = 0,
+) -> None:
+    """List every fault of a contest file: line, key, what came, what is wanted.
+
+    Truth and lists of images are read as the scorer reads them. Exits with 0 if all is in order, and with 1 if not;
+    what may be missing is told, and is no fault.
+    """
+    _needs_host()
+    import os
+
+    from overtrace.host.contest_file import find_data_faults, inspect_contest, list_gaps
+
+    found, faults = inspect_contest(file)
+    if found is not None and not faults:
+        _load_kernels(found)
+        faults = find_data_faults(found)
+    trials: list[Trial] = []
+    if found is not None and not faults and dry_run:
+        from overtrace.host.trial import try_boards
+
+        trials, faults = try_boards(found, workers or os.cpu_count() or 1)
+    for fault in faults:
+        typer.echo(str(fault))
+    if found is None or faults:
+        from overtrace.errors import BadContest
+
+        raise BadContest(f"{file} has {len(faults):,} fault{'s' * (len(faults) > 1)}: mend what is listed above")
+    contest = found.contest
+    rule = contest.profile or "the first profile"
+    typer.echo(f"{file} is in order: {contest.title} ({contest.challenge}, {rule})")
+    typer.echo(_describe_phases(contest, datetime.now(UTC)))
+    for gap in list_gaps(contest):
+        typer.echo(f"missing: {gap}")
+    if trials:
+        typer.echo(f"\n{_describe_trials(trials)}")
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="itc, sceneparsing or deepglobe.")],
+    folder: Annotated[Path | None, typer.Argument(help="Where; a folder of its name unless told.")] = None,
+) -> None:
+    """Write a complete example of a contest, with small drawn data: open today, and ready to be hosted.
+
+    Its dates are moved so that it takes answers on the day on which it is made.
+    """
+    _needs_host()
+    from overtrace.host.examples import make_example
+
+    file = make_example(name, folder or Path(name), datetime.now(UTC))
+    typer.echo(f"wrote {file}")
+    typer.echo(f"look at it:  overtrace contest check {file} --dry-run")
+    typer.echo(f"open it:     overtrace host {file}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the contest file, for editors that check while one writes."""
+    from overtrace.host.contest import make_schema
+
+    typer.echo(json.dumps(make_schema(), indent=1))
+
+
+def _needs_host() -> None:
+    from overtrace.errors import BadOption
+
+    try:
+        import yaml  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise BadOption("contest needs pyyaml: pip install 'overtrace[host]'") from error
+
+
+def _load_kernels(file: "ContestFile") -> None:
+    from overtrace.cli.quick import load_kernels
+
+    load_kernels(file.contest.challenge)
+
+
+def _describe_phases(contest: "Contest", now: datetime) -> str:
+    from overtrace.cli.tables import format_table
+
+    return format_table(
+        [
+            {
+                "phase": phase.name,
+                "from (UTC)": _show(phase.start),
+                "to (UTC)": _show(phase.end),
+                "now": "later" if now < phase.start else "over" if now >= phase.end else "open",
+                "a team may send": _describe_limits(phase),
+                "boards": ", ".join(f"{board.name} ({board.shown})" for board in phase.boards) or "none",
+            }
+            for phase in contest.phases
+        ]
+    )
+
+
+def _show(time: datetime) -> str:
+    """To the minute, unless it has more."""
+    text = time.replace(tzinfo=None).isoformat(sep=" ")
+    return text.removesuffix(":00")
+
+
+def _describe_limits(phase: "Phase") -> str:
+    if phase.truth is None:
+        return "nothing"
+    limits = phase.limits
+    parts = [
+        "" if limits.per_day is None else f"{limits.per_day} a day",
+        "" if limits.total is None else f"{limits.total} in all",
+        f"{limits.at_once} at once",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _describe_trials(trials: "list[Trial]") -> str:
+    """One line a board, then its columns."""
+    lines = []
+    for trial in trials:
+        lines.append(f"{trial.phase}, board {trial.board}: the truth scores {trial.score!r}")
+        lines += [f"  {title}: {'n/a' if value is None else repr(value)}" for title, value in trial.columns.items()]
+    return "\n".join(lines)

@@ -1,0 +1,112 @@
+"""The web application of a host: pages, API, and what runs beside them."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from overtrace import __version__
+from overtrace.errors import OvertraceError
+from overtrace.host.jobs import reap
+from overtrace.host.mails import keep_sending
+from overtrace.host.preflight import Preflight
+from overtrace.host.web import (
+    account,
+    api,
+    boards,
+    entry,
+    front,
+    live,
+    organise,
+    submissions,
+    submit,
+    team,
+    teams,
+    tokens,
+    work,
+)
+from overtrace.host.web.guard import Guard
+from overtrace.host.web.live import Ticker
+from overtrace.host.web.settings import Settings
+from overtrace.host.web.views import STATIC, answer_error
+from overtrace.host.web.visitors import guard_form
+
+PAGES = (front, boards, entry, account, tokens, team, teams, submit, submissions, organise)
+EXPIRE_S = 3600.0
+REAP_S = 10.0
+LOG = logging.getLogger("overtrace.web")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application of a host, which has no way to the truth."""
+    app = FastAPI(
+        title=settings.contest.title,
+        version=__version__,
+        lifespan=_live,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    app.state.settings = settings
+    app.state.ticker = Ticker(settings)
+    app.state.standings = {}
+    app.state.preflight = Preflight(settings.public, settings.spool)
+    for pages in PAGES:
+        app.include_router(pages.router, include_in_schema=False, dependencies=[Depends(guard_form)])
+    for calls in (live, api, work):
+        app.include_router(calls.router)
+    app.mount("/static", StaticFiles(directory=STATIC))
+    for kind in (OvertraceError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, answer_error)
+    app.add_middleware(Guard, settings=settings)
+    return app
+
+
+@asynccontextmanager
+async def _live(app: FastAPI) -> AsyncIterator[None]:
+    """What runs while the application does."""
+    settings: Settings = app.state.settings
+    stop = threading.Event()
+    chores = ((_expire, EXPIRE_S), (_reap, REAP_S))
+    threads = [threading.Thread(target=_repeat, args=(settings, stop, *chore), daemon=True) for chore in chores]
+    if settings.sender is not None:
+        letters = (settings.database, settings.sender, stop)
+        threads.append(threading.Thread(target=keep_sending, args=letters, daemon=True))
+    for thread in threads:
+        thread.start()
+    ticker = asyncio.create_task(app.state.ticker.run())
+    try:
+        yield
+    finally:
+        stop.set()
+        ticker.cancel()
+        with suppress(asyncio.CancelledError):
+            await ticker
+        app.state.preflight.close()
+        for thread in threads:
+            thread.join(timeout=5)
+
+
+def _repeat(settings: Settings, stop: threading.Event, do: Callable[[Settings], object], every_s: float) -> None:
+    while not stop.is_set():
+        try:
+            do(settings)
+        except OvertraceError as error:
+            LOG.warning("%s", error)
+        stop.wait(every_s)
+
+
+def _expire(settings: Settings) -> None:
+    settings.uploads.expire(settings.clock())
+
+
+def _reap(settings: Settings) -> None:
+    """Workers do so, too; but the last of them may be lost."""
+    with settings.database.write() as session:
+        reap(session, settings.clock())

@@ -1,0 +1,284 @@
+"""What a contest is: the facts of ``contest.yaml``, checked.
+
+Times carry an offset and are kept in UTC. A phase begins at its start and has ended at its end. What stands under a
+field is what docs/contest_file.md says of it.
+"""
+
+import re
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+"""What addresses and files can carry: small letters, digits and hyphens."""
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path stays in the folder of the contest."""
+    place = PurePosixPath(path)
+    return bool(place.parts) and not place.is_absolute() and ".." not in place.parts and "\0" not in path
+
+
+def _want_inside(path: str) -> str:
+    if not is_inside(path):
+        raise ValueError(f"{path!r} leads out of the folder of the contest: wanted a path inside it")
+    return path
+
+
+DAY = re.compile(r"\d{4}-\d\d-\d\d(?=$|[Tt ])")
+
+
+def _to_utc(value: object) -> datetime:
+    try:
+        # A bare number would be taken for a date without hyphens.
+        time = datetime.fromisoformat(value) if isinstance(value, str) and DAY.match(value) else value
+        if isinstance(time, datetime) and time.tzinfo is not None:
+            return time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        time = None
+    if isinstance(time, datetime):
+        raise ValueError(f"{value} has no offset: wanted one, as in {time.isoformat()}+00:00 for UTC")
+    raise ValueError(f"found {value!r}: wanted a time with its offset, as in 2026-06-01T00:00:00+00:00")
+
+
+Inside = Annotated[str, AfterValidator(_want_inside)]
+"""A path from the folder that holds the contest file."""
+Time = Annotated[datetime, BeforeValidator(_to_utc)]
+
+
+class Frozen(BaseModel):
+    """Unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Limits(Frozen):
+    """What a team may send in a phase; what its members have sent in from other teams counts, too."""
+
+    per_day: int | None = Field(default=5, gt=0)
+    """By the UTC day in which the upload began; null for no limit."""
+    total: int | None = Field(default=None, gt=0)
+    """In the whole phase; null for no limit."""
+    at_once: int = Field(default=2, gt=0)
+    """That are neither scored, rejected nor failed yet."""
+    upload_bytes: int = Field(default=2 * 2**30, gt=0)
+    """Of one file."""
+
+
+class Effort(Frozen):
+    """What scoring one submission may take; beyond, it is rejected by name."""
+
+    seconds: int = Field(default=1800, gt=0)
+    """By the clock."""
+    memory_bytes: int = Field(default=4 * 2**30, gt=0)
+    """Of the process that scores."""
+
+
+class Column(Frozen):
+    """A number of a board beside the score."""
+
+    title: Text
+    """At its head; of several, ``*`` in it stands for the key of each."""
+    path: Text
+    """Where the scorer's parts have it, keys joined by ``/``; ``*`` for one column for each key there. What is in a
+    list goes by its name."""
+
+
+class Board(Frozen):
+    """A ranking of the submissions of a phase."""
+
+    name: Name
+    """In addresses; small letters, digits and hyphens."""
+    title: Text
+    """As people read it."""
+    ids: Inside | None = None
+    """A list of the images that count; null for all. The SHA-256 of it is published before the start."""
+    shown: Literal["live", "after", "organisers"] = "live"
+    """Live, once the phase has ended, or to organisers alone until they release it."""
+    entry: Literal["best", "last", "chosen"] = "best"
+    """Which submission of a team counts: chosen by the team, and the best where it chose none."""
+    rank_by: Literal["score", "ranks"] = "score"
+    """The score, or the mean of the ranks in each of the columns."""
+    columns: tuple[Column, ...] = ()
+    """Beside the score."""
+
+    @model_validator(mode="after")
+    def _has_ranks(self) -> "Board":
+        if self.rank_by == "ranks" and not self.columns:
+            raise ValueError("rank_by: ranks has no columns to take ranks in: add columns, or rank by the score")
+        return self
+
+
+class Download(Frozen):
+    """What participants are given."""
+
+    title: Text
+    """As people read it."""
+    file: Inside | None = None
+    """A path from the folder of the contest file; never of what is true."""
+    address: str = ""
+    """In the place of a file that lies elsewhere."""
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """Of the file, for those who fetch it."""
+
+    @model_validator(mode="after")
+    def _has_one(self) -> "Download":
+        if (self.file is None) == (self.address == ""):
+            raise ValueError("a download has a file of this folder or an address: give one of the two")
+        return self
+
+
+class Phase(Frozen):
+    """A stretch of time with rules of its own."""
+
+    name: Name
+    """In addresses; small letters, digits and hyphens."""
+    title: Text
+    """As people read it."""
+    start: Time
+    """From this instant on, which belongs to the phase; with its offset."""
+    end: Time
+    """Up to this instant, which does not; what counts is when an upload began, however long it takes: by the host's
+    clock, when name, size and SHA-256 of the file came, or the first bytes of a form."""
+    truth: Inside | None = None
+    """What answers are scored against; null where nothing is sent in."""
+    ids: Inside | None = None
+    """A list of the images that an answer may name, for the check before scoring, which costs no try."""
+    limits: Limits = Limits()
+    """Of each team."""
+    boards: tuple[Board, ...] = ()
+    """At least one where there is truth."""
+    downloads: tuple[Download, ...] = ()
+    """From the start of the phase on."""
+    test: bool = True
+    """Whether the truth is hidden for good: no number of a single image is ever shown."""
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> "Phase":
+        if self.end <= self.start:
+            raise ValueError(
+                f"phase {self.name} ends at {self.end.isoformat()}, not after its start {self.start.isoformat()}: "
+                "move the one or the other"
+            )
+        if (self.truth is None) != (not self.boards):
+            has, lacks = ("boards", "truth") if self.truth is None else ("truth", "boards")
+            raise ValueError(f"phase {self.name} has {has} but no {lacks}: give both, or neither")
+        names = [board.name for board in self.boards]
+        if len(set(names)) < len(names):
+            raise ValueError(f"phase {self.name} has two boards of one name: rename one")
+        return self
+
+    def is_open(self, at: datetime) -> bool:
+        """Whether something that came at this time came in time."""
+        return self.truth is not None and self.start <= at < self.end
+
+
+class Track(Frozen):
+    """What a team promises to have used."""
+
+    name: Name
+    """In addresses; small letters, digits and hyphens."""
+    title: Text
+    """As people read it."""
+    pretrained: Literal["no", "declared"] = "declared"
+    """Whether models that were trained before may be used: not at all, or declared with name, address and licence."""
+    other_data: Literal["no", "declared"] = "declared"
+    """Whether data may be used that the contest does not give."""
+
+
+class Teams(Frozen):
+    """Who may take part, and how."""
+
+    most_members: int = Field(default=5, gt=0)
+    """Of a team."""
+    ordered: bool = True
+    """Whether all members confirm the order of contribution before a final rank."""
+    locks_at: Time | None = None
+    """After which members and their order stand; null for never."""
+
+
+class Description(Frozen):
+    """What a team writes of its method."""
+
+    required: bool = True
+    """Before a final rank."""
+    least_words: int = Field(default=50, ge=0)
+    """Of one that is written here; an attached document has none."""
+    most_words: int = Field(default=3000, gt=0)
+    """The same."""
+
+
+class Replication(Frozen):
+    """How the first places are run again."""
+
+    winners: int = Field(default=3, ge=0)
+    """How many places."""
+    tolerance: float = Field(default=0.005, ge=0)
+    """By which the score may differ."""
+    reply_by: Time | None = None
+    """Until when they deliver what is needed; the next place follows those who do not."""
+
+
+class Organiser(Frozen):
+    """Who runs the contest: the account with this e-mail address does so."""
+
+    name: Text
+    """As people read it."""
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+    """Of their account."""
+
+
+class Contest(Frozen):
+    """The whole file."""
+
+    name: Name
+    """In addresses; small letters, digits and hyphens."""
+    title: Text
+    """As people read it."""
+    challenge: Literal["itc", "sceneparsing", "camvid", "deepglobe", "trees", "own"]
+    """The rule that answers are scored by: docs/protocols.md."""
+    profile: str = ""
+    """A named variant of the rule; empty for the first."""
+    classes: int = Field(default=0, ge=0)
+    """Of index PNGs of one's own."""
+    pixel_size: float = Field(default=1.0, gt=0)
+    """Metres a unit (trees, own), or units a pixel (deepglobe)."""
+    organisers: tuple[Organiser, ...] = Field(min_length=1)
+    """At least one."""
+    about: str = ""
+    """Markdown: the front page."""
+    rules: str = ""
+    """Markdown."""
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    """At least one; they may overlap."""
+    tracks: tuple[Track, ...] = ()
+    """Of which a team chooses one; none where there is only one way to take part."""
+    teams: Teams = Teams()
+    """Members and their order."""
+    description: Description = Description()
+    """Of the method."""
+    effort: Effort = Effort()
+    """Of the scorer."""
+    replication: Replication = Replication()
+    """Of the first places."""
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> "Contest":
+        for what, names in (("phases", [p.name for p in self.phases]), ("tracks", [t.name for t in self.tracks])):
+            if len(set(names)) < len(names):
+                raise ValueError(f"two {what} have one name: rename one")
+        if self.challenge == "own" and not self.profile:
+            raise ValueError("challenge own has no profile: name the rule to score by")
+        return self
+
+    def find_phase(self, name: str) -> Phase | None:
+        """The phase of a name; None if there is none."""
+        return next((phase for phase in self.phases if phase.name == name), None)
+
+
+def make_schema() -> dict[str, Any]:
+    """The JSON schema of the file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Contest.model_json_schema()}

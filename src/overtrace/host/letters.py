@@ -1,0 +1,133 @@
+"""The texts of all letters that a host sends.
+
+None tells what strangers typed about themselves to an address that is not confirmed: it may be an advertisement.
+Subjects hold no names: they are kept when a letter is sent and its text is not.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from overtrace.host.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is sent by e-mail."""
+
+    subject: str
+    body: str
+
+
+def confirm(site: Site, code: str, until: datetime) -> Letter:
+    """To whoever registered."""
+    return _write(
+        site,
+        "Confirm your e-mail address",
+        "Someone, probably you, registered with this e-mail address. To confirm it, open",
+        _link(site, "/account/confirm", code),
+        f"before {_show(until)} and type the password that you chose.",
+        "If it was not you, do nothing: without this letter nobody can use the account.",
+    )
+
+
+def known(site: Site) -> Letter:
+    """To whoever has an account and registered once more, or wanted to move another account to this address."""
+    return _write(
+        site,
+        "You have an account already",
+        "Someone, probably you, wanted to use this e-mail address for an account. There is one already: log in at",
+        f"{site.address}/account/login",
+        "If you do not know its password any more, ask there for a new one. If it was not you, do nothing.",
+    )
+
+
+def password(site: Site, code: str, until: datetime) -> Letter:
+    """To whoever asked to set a password anew."""
+    return _write(
+        site,
+        "Set a new password",
+        "Someone, probably you, asked to set a new password for your account. To do so, open",
+        _link(site, "/account/password", code),
+        f"before {_show(until)}. All browsers will be logged out, and all tokens revoked.",
+        "If it was not you, do nothing: your password stays as it is.",
+    )
+
+
+def password_changed(site: Site) -> Letter:
+    """To whom it belongs."""
+    return _write(
+        site,
+        "Your password was changed",
+        "The password of your account was changed. If it was not you, set a new one at",
+        f"{site.address}/account/login",
+    )
+
+
+def move(site: Site, code: str, until: datetime) -> Letter:
+    """To the new address of an account."""
+    return _write(
+        site,
+        "Confirm your new e-mail address",
+        "Someone, probably you, wants to use this e-mail address for an account. To confirm it, log in and open",
+        _link(site, "/account/email", code),
+        f"before {_show(until)}. If it was not you, do nothing.",
+    )
+
+
+def moved(site: Site) -> Letter:
+    """To the old address of an account."""
+    return _write(
+        site,
+        "Your account has a new e-mail address",
+        "Your account has a new e-mail address: this is the last letter to the old one.",
+        _ask(site),
+    )
+
+
+def linked(site: Site) -> Letter:
+    """To whose account may be entered by OpenID from now on."""
+    return _write(
+        site,
+        "You can log in by OpenID",
+        "Your account was linked to a log-in by OpenID, which vouched for this e-mail address.",
+        _ask(site),
+    )
+
+
+def invitation(site: Site, team: str, code: str, until: datetime) -> Letter:
+    """To whom a place in a team is offered."""
+    return _write(
+        site,
+        "You are invited to a team",
+        f"The team {team!r} offers you a place. To accept or decline it, open",
+        _link(site, "/teams/invitation", code),
+        f"before {_show(until)}. If you know nothing of this, do nothing.",
+    )
+
+
+def roster(site: Site, team: str, what: str) -> Letter:
+    """To the members of a team when it has changed."""
+    return _write(
+        site,
+        f"Your team: {what}",
+        f"Your team {team!r} has changed: {what}. All members are asked to look at it, and to agree to their order, at",
+        f"{site.address}/team",
+    )
+
+
+def _write(site: Site, subject: str, *paragraphs: str) -> Letter:
+    title = site.contest.title
+    return Letter(f"[{title}] {subject}", "\n\n".join([*paragraphs, f"-- \n{title}\n{site.address}"]) + "\n")
+
+
+def _link(site: Site, path: str, code: str) -> str:
+    return f"{site.address}{path}?{urlencode({'code': code})}"
+
+
+def _ask(site: Site) -> str:
+    return f"If it was not you, write to {site.contest.organisers[0].email} at once."
+
+
+def _show(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,56 @@
+"""What scoring a submission came to; it travels from the scorer to the worker, and from there to the database."""
+
+from typing import Any, Literal
+
+from pydantic import Field, FiniteFloat
+
+from overtrace.host.contest import Frozen
+
+MOST_FAULTS = 1000
+MOST_LETTERS = 300
+MOST_LINE_BYTES = 64 * 2**20
+"""Of an outcome on its way."""
+
+
+class Flaw(Frozen):
+    """A fault of an answer."""
+
+    file: str
+    where: str
+    found: str
+    wanted: str
+
+
+class Mark(Frozen):
+    """What a submission is worth on one board."""
+
+    board: str
+    value: FiniteFloat
+    columns: dict[str, float | None]
+    """By title; None where the scorer has no number."""
+    verdict: dict[str, Any]
+    """Without numbers of single images."""
+
+
+class Outcome(Frozen):
+    """Scored, rejected for what is wrong with it, or broken: that is the host's fault, and is tried again."""
+
+    kind: Literal["scored", "rejected", "broken"]
+    marks: tuple[Mark, ...] = ()
+    faults: tuple[Flaw, ...] = Field(default=(), max_length=MOST_FAULTS)
+    reason: str = Field(default="", max_length=2000)
+    """In one line: why it was rejected; of what broke, all that is known of it."""
+    scorer: str = ""
+    """Name and version."""
+    truth: str = ""
+    """Digest of what it was scored against."""
+
+
+def break_off(reason: str) -> Outcome:
+    """Something that is no fault of the answer."""
+    return Outcome(kind="broken", reason=reason[-2000:])
+
+
+def reject(reason: str, wanted: str) -> Outcome:
+    """An answer that cannot be scored within the limits."""
+    return Outcome(kind="rejected", reason=reason, faults=(Flaw(file="", where="", found=reason, wanted=wanted),))

@@ -1,0 +1,106 @@
+"""Receipts: what a host says, and signs, that it was given; whoever has one can show it in a dispute.
+
+The signature is Ed25519 (RFC 8032) over the receipt without it, written as JSON in one way: keys in order, no blanks,
+letters beyond ASCII as escapes.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlalchemy.orm import Session
+
+from overtrace.errors import BadData
+from overtrace.host.contest import Contest
+from overtrace.host.database import add_if_new
+from overtrace.host.tables import Fact, Submission
+
+KIND = "overtrace receipt 1"
+KEY = "receipt key"
+Receipt = dict[str, str | int]
+
+
+def find_key(session: Session) -> Ed25519PrivateKey:
+    """The key of this host: made when it is first asked for, and kept."""
+    fact = session.get(Fact, KEY)
+    if fact is None:
+        made = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
+        add_if_new(session, Fact(name=KEY, value={"private": made}))
+        fact = session.get_one(Fact, KEY)
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(fact.value["private"]))
+
+
+def show_public_key(key: Ed25519PrivateKey) -> str:
+    """What receipts are checked with: 32 bytes in base 64."""
+    return base64.b64encode(key.public_key().public_bytes_raw()).decode()
+
+
+def make_receipt(key: Ed25519PrivateKey, contest: Contest, submission: Submission) -> Receipt:
+    """The receipt of a submission."""
+    receipt: Receipt = {
+        "kind": KIND,
+        "contest": contest.name,
+        "phase": submission.phase,
+        "team": submission.team_id,
+        "submission": submission.id,
+        "number": submission.number,
+        "sha256": submission.sha256,
+        "size": submission.size,
+        "begun": _show(submission.received_at),
+        "accepted": _show(submission.accepted_at),
+    }
+    return {**receipt, "signature": base64.b64encode(key.sign(canonical(receipt))).decode()}
+
+
+def canonical(receipt: Mapping[str, Any]) -> bytes:
+    """A receipt in the one way in which it is signed."""
+    return json.dumps(receipt, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def verify(text: str, public_key: str) -> Receipt:
+    """Check a receipt, without a network or a database.
+
+    Args:
+        text: JSON.
+        public_key: as the host shows it.
+    Raises:
+        BadData: if it is no receipt, or not one that this host has signed.
+    """
+    receipt = _read(text)
+    signature = receipt.pop("signature", "")
+    try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
+    except ValueError as error:
+        raise BadData(f"{public_key[:80]!r} is no public key: copy it from the host once more") from error
+    try:
+        key.verify(base64.b64decode(str(signature), validate=True), canonical(receipt))
+    except (InvalidSignature, ValueError) as error:
+        raise BadData("the receipt was not signed by this host, or was changed since: do not trust it") from error
+    return receipt
+
+
+def _read(text: str) -> Receipt:
+    try:
+        receipt = json.loads(text, object_pairs_hook=_read_object)
+    except (ValueError, RecursionError) as error:
+        raise BadData(f"the receipt is not JSON as it was given ({error}): download it again") from error
+    if not isinstance(receipt, dict) or receipt.get("kind") != KIND:
+        raise BadData(f"this is no receipt: wanted JSON of kind {KIND!r}")
+    return receipt
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> Receipt:
+    # Of a key that stands there twice a reader sees one value, and the check may see the other.
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key stands there twice")
+    if not all(type(value) in (str, int) for _, value in pairs):
+        raise ValueError("a value is neither text nor a whole number")
+    return dict(pairs)
+
+
+def _show(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z"

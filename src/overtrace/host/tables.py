@@ -1,0 +1,392 @@
+"""What a host keeps: one class a table, the same on SQLite and PostgreSQL.
+
+Times are UTC, in whole microseconds. Nothing is ever deleted: what is taken back carries the time at which it was.
+Whatever may change by itself in two processes at once is a column that is changed by one ``UPDATE`` with a ``WHERE``.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+MICROSECOND = 1_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A time as whole microseconds since 1970 in UTC: it compares the same way in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """To the database."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        passed = value - EPOCH
+        return (passed.days * 86_400 + passed.seconds) * MICROSECOND + passed.microseconds
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        if value is None:
+            return None
+        seconds, microseconds = divmod(value, MICROSECOND)
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
+
+
+class State(StrEnum):
+    """Of a submission; the last four are final, and each submission ends in exactly one of them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SCORED = "scored"
+    REJECTED = "rejected"
+    """The answer has faults: the team's to mend; costs no try."""
+    FAILED = "failed"
+    """The host could not score it: costs no try."""
+    CANCELLED = "cancelled"
+    """By the team, before it ran; costs no try."""
+
+
+FINAL = frozenset({State.SCORED, State.REJECTED, State.FAILED, State.CANCELLED})
+
+
+class JobState(StrEnum):
+    """Of a job."""
+
+    WAITING = "waiting"
+    LEASED = "leased"
+    DONE = "done"
+    GIVEN_UP = "given up"
+
+
+def _states(enum: type[StrEnum]) -> Enum:
+    return Enum(enum, native_enum=False, length=16, values_callable=lambda states: [state.value for state in states])
+
+
+NAMES = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+}
+"""Of constraints, so that a later step can say which of them it changes."""
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {datetime: Instant, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+
+
+class Fact(Base):
+    """One thing that a host knows of itself, such as the key that it signs with or the digest of its contest."""
+
+    __tablename__ = "facts"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[dict[str, Any]]
+
+
+class Person(Base):
+    """Someone with an account."""
+
+    __tablename__ = "people"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    """In lower case."""
+    name: Mapped[str] = mapped_column(String(100))
+    affiliation: Mapped[str] = mapped_column(String(200), default="")
+    password: Mapped[str] = mapped_column(String(200), default="")
+    """Argon2's own text; empty where an OpenID provider vouches."""
+    openid: Mapped[str | None] = mapped_column(String(300), unique=True)
+    """Issuer and subject."""
+    organises: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    """When the e-mail address was."""
+    erased_at: Mapped[datetime | None]
+
+
+class Visit(Base):
+    """A session in a browser."""
+
+    __tablename__ = "visits"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of the cookie."""
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id"), index=True)
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    person: Mapped[Person] = relationship()
+
+
+class Token(Base):
+    """What a program shows in the place of a password."""
+
+    __tablename__ = "tokens"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of the token."""
+    id: Mapped[str] = mapped_column(String(26), unique=True)
+    person_id: Mapped[str | None] = mapped_column(ForeignKey("people.id"), index=True)
+    """None: of a worker."""
+    name: Mapped[str] = mapped_column(String(100))
+    scopes: Mapped[list[Any]]
+    """Of ``read``, ``submit``, ``work``."""
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    person: Mapped[Person | None] = relationship()
+
+
+class Code(Base):
+    """What is sent by e-mail to be shown once: to confirm an address or a new one, to set a password anew."""
+
+    __tablename__ = "codes"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id"), index=True)
+    purpose: Mapped[str] = mapped_column(String(16))
+    """``confirm``, ``password`` or ``email``."""
+    email: Mapped[str] = mapped_column(String(254))
+    """Where it was sent, which it proves to be theirs."""
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    person: Mapped[Person] = relationship()
+
+
+class Mail(Base):
+    """A letter, written in the transaction that it tells of and sent afterwards."""
+
+    __tablename__ = "mails"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    to: Mapped[str] = mapped_column(String(254))
+    subject: Mapped[str] = mapped_column(String(200))
+    body: Mapped[str]
+    """Empty once it is sent, for it may hold a code."""
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None] = mapped_column(index=True)
+    failed_at: Mapped[datetime | None]
+    """For good."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime]
+    error: Mapped[str] = mapped_column(String(300), default="")
+
+
+class Team(Base):
+    """Who submits."""
+
+    __tablename__ = "teams"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    folded: Mapped[str] = mapped_column(String(200), unique=True)
+    """The name as it is compared: NFKC, case-folded, without blanks."""
+    track: Mapped[str] = mapped_column(String(64), default="")
+    contact_id: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    method: Mapped[str] = mapped_column(default="")
+    """Markdown."""
+    document: Mapped[str] = mapped_column(String(64), default="")
+    """SHA-256 of the attached description; empty for none."""
+    document_name: Mapped[str] = mapped_column(String(200), default="")
+    declared_at: Mapped[datetime | None]
+    """When the team said that its declarations are complete, if only that there are none."""
+    created_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    contact: Mapped[Person] = relationship()
+    members: Mapped[list["Member"]] = relationship(back_populates="team", order_by="Member.position")
+    declarations: Mapped[list["Declaration"]] = relationship(order_by="Declaration.id")
+
+
+PRESENT = text("left_at IS NULL")
+
+
+class Member(Base):
+    """Someone's place in a team, in order of contribution."""
+
+    __tablename__ = "members"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    team_id: Mapped[str] = mapped_column(ForeignKey("teams.id"), index=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    position: Mapped[int]
+    """From 1."""
+    joined_at: Mapped[datetime]
+    agreed_at: Mapped[datetime | None]
+    """When they confirmed the order that stands; None after each change of it."""
+    left_at: Mapped[datetime | None]
+    team: Mapped[Team] = relationship(back_populates="members")
+    person: Mapped[Person] = relationship()
+
+    # One team a person at a time.
+    __table_args__ = (Index("one_team", "person_id", unique=True, sqlite_where=PRESENT, postgresql_where=PRESENT),)
+
+
+class Invitation(Base):
+    """A place in a team that is offered by e-mail."""
+
+    __tablename__ = "invitations"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of the code in the letter."""
+    id: Mapped[str] = mapped_column(String(26), unique=True)
+    team_id: Mapped[str] = mapped_column(ForeignKey("teams.id"), index=True)
+    email: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    accepted_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    team: Mapped[Team] = relationship()
+
+
+class Declaration(Base):
+    """Something that a team did not make in the contest: a pretrained model, other data."""
+
+    __tablename__ = "declarations"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    team_id: Mapped[str] = mapped_column(ForeignKey("teams.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """``model`` or ``data``."""
+    name: Mapped[str] = mapped_column(String(200))
+    address: Mapped[str] = mapped_column(String(500))
+    licence: Mapped[str] = mapped_column(String(100))
+    sha256: Mapped[str] = mapped_column(String(64), default="")
+    created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
+class Upload(Base):
+    """A file on its way here, in parts that may come after each other over days."""
+
+    __tablename__ = "uploads"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    team_id: Mapped[str] = mapped_column(ForeignKey("teams.id"), index=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    phase: Mapped[str] = mapped_column(String(64))
+    """Empty: of a description, not an answer."""
+    name: Mapped[str] = mapped_column(String(200))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    received: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Bytes that are safe on the disk."""
+    started_at: Mapped[datetime]
+    """When name, size and SHA-256 came, or the first bytes of a form: what deadlines go by. Later bytes can only be
+    those of that file."""
+    ended_at: Mapped[datetime | None]
+    """Complete, or given up."""
+
+
+class Submission(Base):
+    """An answer that was accepted: from here on it is never lost."""
+
+    __tablename__ = "submissions"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer)
+    """Of the team, from 1: what people call it."""
+    upload_id: Mapped[str] = mapped_column(ForeignKey("uploads.id"), unique=True)
+    """One upload becomes one submission, however often it is asked for."""
+    team_id: Mapped[str] = mapped_column(ForeignKey("teams.id"))
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    phase: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(200))
+    note: Mapped[str] = mapped_column(String(300), default="")
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    received_at: Mapped[datetime]
+    """When its upload began."""
+    accepted_at: Mapped[datetime]
+    state: Mapped[State] = mapped_column(_states(State))
+    charged: Mapped[bool]
+    """Whether it costs a try."""
+    reason: Mapped[str] = mapped_column(String(300), default="")
+    """In words: why it costs a try or does not, and what became of it."""
+    faults: Mapped[list[Any]] = mapped_column(default=list)
+    """Of a rejected one: file, where, found, wanted."""
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    chosen_at: Mapped[datetime | None]
+    """By the team, for the board that goes by choice; the last choice of a phase counts."""
+    hidden_at: Mapped[datetime | None]
+    """By an organiser; may be undone."""
+    team: Mapped[Team] = relationship()
+    person: Mapped[Person] = relationship()
+    scores: Mapped[list["Score"]] = relationship(order_by="Score.board")
+
+    __table_args__ = (
+        UniqueConstraint("team_id", "number"),
+        Index("submissions_of", "team_id", "phase", "received_at"),
+        Index("submissions_in", "phase", "state"),
+    )
+
+
+class Score(Base):
+    """What a submission is worth on one board."""
+
+    __tablename__ = "scores"
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"), primary_key=True)
+    board: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[float]
+    columns: Mapped[dict[str, Any]]
+    """The parts that the board shows: data sets, cities, pixel accuracy and mean IoU."""
+    verdict: Mapped[dict[str, Any]]
+    """All that the scorer said, without numbers of single images."""
+    scorer: Mapped[str] = mapped_column(String(64))
+    """Name and version."""
+    truth: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of what it was scored against."""
+    made_at: Mapped[datetime]
+
+
+class Job(Base):
+    """Work that is to be done once, by whoever claims it."""
+
+    __tablename__ = "jobs"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"), unique=True)
+    state: Mapped[JobState] = mapped_column(_states(JobState))
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    """Not before: later after each attempt that was lost."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str] = mapped_column(String(100), default="")
+    lease: Mapped[str] = mapped_column(String(26), default="")
+    """Changes with each claim: whoever comes with another one comes too late."""
+    lease_until: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(String(2000), default="")
+    """For the organiser."""
+    submission: Mapped[Submission] = relationship()
+
+    __table_args__ = (Index("jobs_due", "state", "due_at"),)
+
+
+class Event(Base):
+    """Something that a team, an organiser or the host did: the log, which only grows."""
+
+    __tablename__ = "events"
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(40))
+    """``person:ID``, ``worker:NAME`` or ``host``."""
+    action: Mapped[str] = mapped_column(String(64))
+    """Such as ``submission.accepted``."""
+    subject: Mapped[str] = mapped_column(String(64))
+    """Such as ``submission:ID``."""
+    details: Mapped[dict[str, Any]]
+
+    __table_args__ = (Index("events_of", "subject", "id"),)

@@ -1,0 +1,63 @@
+"""What answers are scored against, and by which rule: digests, so that no worker scores by others."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from overtrace.errors import BadOption
+from overtrace.host.blobs import digest_file
+from overtrace.host.contest import Contest, Phase
+from overtrace.host.tables import Fact
+
+PREFIX = "truth:"
+
+
+def digest_truths(contest: Contest, folder: Path) -> dict[str, str]:
+    """SHA-256 of truth, lists and rule, by the name of the phase; none for a phase without truth.
+
+    Args:
+        folder: that of the contest file.
+    Raises:
+        BadOption: if a file is missing.
+    """
+    return {phase.name: _digest(contest, phase, folder) for phase in contest.phases if phase.truth is not None}
+
+
+def _digest(contest: Contest, phase: Phase, folder: Path) -> str:
+    boards = [
+        (board.name, board.ids, [(column.title, column.path) for column in board.columns]) for board in phase.boards
+    ]
+    paths = sorted({path for path in (phase.truth, phase.ids, *(board.ids for board in phase.boards)) if path})
+    said = {
+        "rule": [contest.challenge, contest.profile, contest.classes, contest.pixel_size],
+        "truth": phase.truth,
+        "ids": phase.ids,
+        "boards": boards,
+        "files": {path: _digest_path(folder / path) for path in paths},
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _digest_path(path: Path) -> str | dict[str, str]:
+    try:
+        if not path.is_dir():
+            return digest_file(path)
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return {file.relative_to(path).as_posix(): digest_file(file) for file in files}
+    except OSError as error:
+        raise BadOption(f"{path} cannot be read: {error.strerror}: the contest file names it") from error
+
+
+def state_truths(session: Session, digests: dict[str, str]) -> None:
+    """Let the host know what answers are to be scored against."""
+    for phase, digest in digests.items():
+        session.merge(Fact(name=f"{PREFIX}{phase}", value={"sha256": digest}))
+
+
+def read_truth(session: Session, phase: str) -> str:
+    """The digest of a phase's truth; empty if the host was not told of it."""
+    fact = session.scalar(select(Fact).where(Fact.name == f"{PREFIX}{phase}"))
+    return "" if fact is None else str(fact.value["sha256"])

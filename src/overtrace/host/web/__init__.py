@@ -1,0 +1,1 @@
+"""The pages of a host and its JSON: each route parses, calls one function, answers."""

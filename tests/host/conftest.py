@@ -1,0 +1,38 @@
+"""Databases for tests: SQLite, and a PostgreSQL cluster of their own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from overtrace.host.database import Database
+from overtrace.host.schema import open_store
+from tests.support.postgres import Cluster, start_cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """PostgreSQL in a temporary folder, reached by a socket there."""
+    cluster = start_cluster()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/contest.db"
+        return
+    cluster = request.getfixturevalue("cluster")
+    name = cluster.create()
+    yield cluster.address(name)
+    cluster.drop(name)
+
+
+@pytest.fixture
+def database(address: str) -> Iterator[Database]:
+    """A database at the newest schema."""
+    database = open_store(address)
+    yield database
+    database.engine.dispose()
