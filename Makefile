@@ -7,16 +7,26 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Training is tested in a process of its own: beside a browser and all else it once ended in a segmentation fault.
+# Two parts at a time. Training has a process of its own: beside a browser and all else it once ended in a segmentation
+# fault.
 TRAINING := tests/contests tests/learn tests/networks
+HOST := tests/host
 
-.PHONY: demo test check docs clean
+.PHONY: demo test test-rest test-host test-training check docs clean
 
 demo: $(VENV)/core.stamp
 	$(BIN)/overtrace demo --out demo
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest $(addprefix --ignore=,$(TRAINING))
+	$(MAKE) --jobs=2 --output-sync=target --no-print-directory test-rest test-host test-training
+
+test-rest: $(VENV)/dev.stamp
+	$(BIN)/pytest $(addprefix --ignore=,$(HOST) $(TRAINING))
+
+test-host: $(VENV)/dev.stamp
+	$(BIN)/pytest $(HOST)
+
+test-training: $(VENV)/dev.stamp
 	$(BIN)/pytest $(TRAINING)
 
 check: $(VENV)/dev.stamp
