@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -169,6 +170,9 @@ def test_a_board_never_ranks_a_missing_score(host, ada):
     assert scored in ranked
     assert not ranked & {rejected, waiting}
     assert all(isinstance(row["score"], float) for row in rows)
+    assert {(row["scorer"], len(row["truth"])) for row in rows} == {("test 1", 64)}
+    page = re.sub("<.*?>", "", host.client().get("/board").text)
+    assert f"Scored by test 1 against the truth whose SHA-256 begins with {rows[0]['truth'][:16]}." in page
     text = host.client().get("/board/test/all.csv").text
     assert rivals[0].name in text
     assert rivals[1].name not in text

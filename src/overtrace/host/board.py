@@ -33,6 +33,10 @@ class Row:
     chosen_at: datetime | None = None
     """When its team chose it; the last choice counts."""
     hidden: bool = False
+    scorer: str = ""
+    """Name and version."""
+    truth: str = ""
+    """SHA-256 of what it was scored against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ def as_table(places: Sequence[Place], names: Mapping[str, str]) -> list[dict[str
             "submission": place.row.submission,
             "received_at": place.row.received_at.isoformat(),
             "submissions": place.submissions,
+            "scorer": place.row.scorer,
+            "truth": place.row.truth,
         }
         for place in places
     ]

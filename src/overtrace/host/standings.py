@@ -50,6 +50,11 @@ class Standing:
         known = {title: [number for number in column if number is not None] for title, column in numbers.items()}
         return {title: max(column) for title, column in known.items() if column}
 
+    @property
+    def origins(self) -> list[tuple[str, str]]:
+        """Of the scores: scorer and truth, of which there is more than one where either was changed."""
+        return sorted({(place.row.scorer, place.row.truth) for place in self.places})
+
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         rows = as_table(self.places, self.names)
@@ -135,6 +140,8 @@ def _read_rows(session: Session, phase: Phase, board: Board) -> list[Row]:
             Score.columns,
             Submission.chosen_at,
             Submission.hidden_at,
+            Score.scorer,
+            Score.truth,
         )
         .join(Score, Score.submission_id == Submission.id)
         .join(Team, Team.id == Submission.team_id)
@@ -142,8 +149,8 @@ def _read_rows(session: Session, phase: Phase, board: Board) -> list[Row]:
         .where(Team.withdrawn_at.is_(None))
     )
     return [
-        Row(team, submission, received_at, value, columns, chosen_at, hidden_at is not None)
-        for team, submission, received_at, value, columns, chosen_at, hidden_at in session.execute(query)
+        Row(team, submission, received_at, value, columns, chosen_at, hidden_at is not None, scorer, truth)
+        for team, submission, received_at, value, columns, chosen_at, hidden_at, scorer, truth in session.execute(query)
     ]
 
 
