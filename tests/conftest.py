@@ -1,11 +1,15 @@
 """Settings that all tests share."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
 import overtrace
+from tests.support.browser import open_chromium
 
 # The first example of a test may compile a kernel.
 settings.register_profile("overtrace", deadline=None)
@@ -23,3 +27,11 @@ def drop_stale_kernels() -> None:
 
 
 drop_stale_kernels()
+
+
+# Not one for all: while playwright runs, nothing beside it may use asyncio.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser."""
+    with open_chromium() as browser:
+        yield browser

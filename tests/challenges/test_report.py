@@ -13,36 +13,18 @@ from overtrace.challenges.photos import Photos
 from overtrace.challenges.protocols import score_files
 from overtrace.challenges.report import write_report
 from overtrace.errors import BadOutput
+from tests.support.browser import Watch
 
-CHROMIUM = Path("/usr/bin/chromium")
-# Without these it looks for updates and accounts on its own.
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
 HOSTILE = "</script><script>window.hacked=1</script>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=list(QUIET))
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
 def page(browser):
     """A page, which must neither complain nor ask for anything but itself."""
-    page = browser.new_page(viewport={"width": 1300, "height": 900})
-    asked, complaints = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    watch = Watch()
+    page = watch.see(browser.new_page(viewport={"width": 1300, "height": 900}))
     yield page
-    assert all(url.startswith(("file:", "data:")) for url in asked)
-    assert not complaints
+    watch.check("file:", "data:")
     page.close()
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from overtrace.host.database import Database
 from overtrace.host.schema import open_store
+from overtrace.host.tables import Person
 from tests.support.postgres import Cluster, start_cluster
+from tests.support.web import Served
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +38,11 @@ def database(address: str) -> Iterator[Database]:
     database = open_store(address)
     yield database
     database.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def ada(host: Served) -> Person:
+    """Someone with a team, in a host of the module."""
+    person = host.add_person("Ada")
+    host.add_team("Engines", person)
+    return person

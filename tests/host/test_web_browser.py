@@ -5,29 +5,15 @@ import hashlib
 import re
 from datetime import timedelta
 from email.policy import default
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from overtrace.host.tables import Submission
+from tests.support.browser import Watch
 from tests.support.web import CANARY, GOOD, PERFECT, make_phase, serve_contest, wait_for
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
 PASSWORD = "seven tall trees"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=list(QUIET))
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +29,18 @@ def host(tmp_path_factory):
 @pytest.fixture
 def open_page(browser, host):
     """Pages that ask for nothing but this host, and do not complain."""
-    asked, complaints, contexts = [], [], []
+    watch, contexts = Watch(), []
 
     def open_one(**options):
         context = browser.new_context(base_url=host.address, **options)
         context.set_default_timeout(8000)
         contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        return page
+        return watch.see(context.new_page())
 
     yield open_one
     for context in contexts:
         context.close()
-    assert all(url.startswith((host.address, "data:")) for url in asked)
-    assert not [said for said in complaints if "503" not in said]
+    watch.check(host.address, "data:", but="503")
 
 
 def read_link(host, address):

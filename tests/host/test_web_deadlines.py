@@ -35,13 +35,6 @@ def host(tmp_path_factory):
         yield served
 
 
-@pytest.fixture(scope="module")
-def ada(host):
-    person = host.add_person("Ada")
-    host.add_team("Engines", person)
-    return person
-
-
 def submit_by_page(browser, phase, answer):
     return post(browser, "/submit", "/submit", files={"file": ("a.csv", answer)}, phase=phase)
 

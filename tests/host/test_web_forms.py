@@ -24,13 +24,6 @@ def host(tmp_path_factory):
         yield served
 
 
-@pytest.fixture(scope="module")
-def ada(host):
-    person = host.add_person("Ada")
-    host.add_team("Engines", person)
-    return person
-
-
 def fill(path):
     return re.sub(r"\{\w+\}", "x", path)
 

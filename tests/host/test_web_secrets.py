@@ -57,13 +57,6 @@ def host(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ada(host):
-    person = host.add_person("Ada")
-    host.add_team("Engines", person)
-    return person
-
-
-@pytest.fixture(scope="module")
 def olga(host):
     return host.add_person("Olga")
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +13,8 @@ from overtrace.raster.source import open_raster
 from overtrace.trace import report
 from overtrace.trace.report import open_report
 from overtrace.vector.tables import Batch, Header, ImageInfo
+from tests.support.browser import Watch
 from tests.support.objects import make_batch, small_disk
-
-CHROMIUM = Path("/usr/bin/chromium")
-# Without these it looks for updates and accounts on its own.
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
 
 CARD = Card(
     name="trees",
@@ -100,28 +95,13 @@ def test_a_full_disk_leaves_no_file(tmp_path, raster):
         assert not list(disk.iterdir())
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=list(QUIET))
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def open_page(browser):
     """A page, which must neither complain nor ask for anything but itself."""
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
-    asked, complaints = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    watch = Watch()
+    page = watch.see(browser.new_page(viewport={"width": 1400, "height": 900}))
     yield page
-    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
-    assert not complaints
+    watch.check("file:", "data:", "blob:")
     page.close()
 
 
