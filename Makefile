@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+STREETS := packages/overtrace-streets
 BIN := $(VENV)/bin
 
 # Two parts at a time. Training has a process of its own: beside a browser and all else it once ended in a segmentation
@@ -48,12 +49,12 @@ $(VENV)/venv.stamp:
 		{ $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install pip; }
 	touch $@
 
-$(VENV)/core.stamp: $(VENV)/venv.stamp pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+$(VENV)/core.stamp: $(VENV)/venv.stamp pyproject.toml $(STREETS)/pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --editable $(STREETS)
 	touch $@
 
-$(VENV)/dev.stamp: $(VENV)/venv.stamp pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+$(VENV)/dev.stamp: $(VENV)/venv.stamp pyproject.toml $(STREETS)/pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable $(STREETS)
 	touch $(VENV)/core.stamp $@
 
 clean:

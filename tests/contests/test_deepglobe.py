@@ -64,7 +64,7 @@ def folder(tmp_path_factory) -> Path:
 def test_from_a_city_to_footprints(folder):
     train = ("train", "recipe.toml", "--accelerator", "cpu", "--threads", 1, "--json")
     told = json.loads(run_well(*train, cwd=folder))
-    assert told["scores"]["narrow: deepglobe on spacenet2"] > 0.3
+    assert told["scores"]["narrow: F1 at IoU 0.5 on spacenet2"] > 0.3
     card = read_card(folder / "runs/recipe/narrow.onnx")
     assert (card.window, card.margin, card.edges, card.decode_rule) == (672, 11, "reflect", "ternaus")
     assert card.bands == ("red", "green", "blue", *(f"mul{i}" for i in range(1, 9)))

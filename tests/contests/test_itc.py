@@ -80,7 +80,7 @@ def test_one_model_answers_data_sets_of_three_pixel_sizes(folder, name, network,
     write_recipe(folder / f"{name}.toml", network, steps, batch)
     train = ("train", f"{name}.toml", "--data", "contest", "--accelerator", "cpu", "--threads", 1)
     told = json.loads(run_well(*train, "--json", cwd=folder))
-    held = [f"{name}: itc on Dataset_{number}-{number - 1}" for number in (1, 2, 3)]
+    held = [f"{name}: AP50 on Dataset_{number}-{number - 1}" for number in (1, 2, 3)]
     assert list(told["scores"]) == held
     assert min(told["scores"].values()) > 0.3
     for number in (1, 2, 3):

@@ -60,7 +60,7 @@ def test_photos_are_answered_at_their_own_sizes(folder):
     (folder / "scene.toml").write_text(RECIPE)
     train = ("train", "scene.toml", "--data", "ade", "--accelerator", "cpu", "--threads", 1, "--json")
     told = json.loads(run_well(*train, cwd=folder))
-    assert list(told["scores"]) == ["scene: sceneparsing on validation"]
+    assert list(told["scores"]) == ["scene: mean of pixel accuracy and mean IoU on validation"]
     answer = ("answer", "sceneparsing", "--model", "runs/scene/scene.onnx", "--images", PHOTOS, "--views", 1)
     run_well(*answer, "--ids", "ade/validation.odgt", "--out", "labels", cwd=folder)
     answered = sorted((folder / "labels").iterdir())
@@ -75,6 +75,6 @@ def test_photos_are_answered_at_their_own_sizes(folder):
     run_well(*score, cwd=folder)
     scored = json.loads((folder / "score.json").read_text())["score"]
     # JPEGs are decoded by Pillow for training and by GDAL for answers, which differ a little where colours change.
-    assert scored == pytest.approx(told["scores"]["scene: sceneparsing on validation"], abs=5e-3)
+    assert scored == pytest.approx(told["scores"]["scene: mean of pixel accuracy and mean IoU on validation"], abs=5e-3)
     # Three of 150 classes occur: who is right everywhere has 0.51, who says grass everywhere 0.2.
     assert scored > 0.4

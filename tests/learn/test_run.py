@@ -83,9 +83,9 @@ def test_the_card_tells_what_was_measured(trained, name, precision, other):
     assert (card.name, card.precision, card.classes, card.window) == (name, precision, ("roof",), 64)
     assert re.fullmatch(rf"{re.escape((folder / 'r.toml').as_posix())} sha256 [0-9a-f]{{64}}", card.recipe)
     score, more, *agreement = card.scores
-    assert (more.name, more.data) == ("itc with 8 views", score.data)
-    assert (score.name, score.data) == ("itc", "squares: 1 images, thresholds chosen on them")
-    assert score.value == pytest.approx(summary["scores"][f"{name}: itc on squares"], abs=1e-6)
+    assert (more.name, more.data) == ("AP50 with 8 views", score.data)
+    assert (score.name, score.data) == ("AP50", "squares: 1 image, thresholds chosen on them")
+    assert score.value == pytest.approx(summary["scores"][f"{name}: AP50 on squares"], abs=1e-6)
     assert [figure.name.split(":")[0] for figure in agreement] == [f"against {other}"] * 3
     assert {figure.data for figure in agreement} == {"16 windows of squares"}
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", figure.date) and figure.commit for figure in card.scores)
@@ -142,7 +142,7 @@ def test_thresholds_of_parts_are_those_of_both_files(folded):
     assert cards[0].decode == cards[1].decode
     for card in cards:
         assert [score.name for score in card.scores if "valid" in score.name] == [
-            *("cross-validated itc", "cross-validated itc with 8 views") * 2
+            *("cross-validated AP50", "cross-validated AP50 with 8 views") * 2
         ]
 
 
@@ -189,7 +189,7 @@ def test_a_detector_from_data_to_file(tmp_path):
     assert summary["files"] == [str(tmp_path / "out" / "tiny.onnx")]
     found = read_card(tmp_path / "out" / "tiny.onnx")
     assert (found.task, found.precision, found.name) == ("detections", "fp32", "tiny")
-    assert found.scores[0].data == "squares: 1 images"
+    assert found.scores[0].data == "squares: 1 image"
     assert found.scores[1].name.startswith("against torch: detections that score")
 
 

@@ -55,3 +55,11 @@ def test_which_figures_are_picked():
     card = conv_card(scores=tuple(Score(name=name, **facts) for name in (*names, *agreement)))
     assert [score.name for score in pick_scores(card)] == ["trees", "point at 6 m F1"]
     assert [score.name for score in pick_agreement(card)] == [agreement[1]]
+
+
+def test_figures_that_thresholds_were_chosen_on_stand_only_for_themselves():
+    facts = {"value": 0.5, "by": "r", "date": "d", "commit": "c"}
+    own = Score(name="F1", data="train-0: 6 images, thresholds chosen on them", **facts)
+    other = Score(name="F1", data="val: 6 images", **facts)
+    assert pick_scores(conv_card(scores=(own, other))) == [other]
+    assert pick_scores(conv_card(scores=(own,))) == [own]

@@ -12,6 +12,13 @@ from overtrace.models.views import add_views, most_views
 
 PARTS = ("precision", "recall")
 """Of a score, told beside it where its rule has them."""
+SCORES = {
+    "itc": "AP50",
+    "sceneparsing": "mean of pixel accuracy and mean IoU",
+    "camvid": "mean IoU",
+    "deepglobe": "F1 at IoU 0.5",
+}
+"""What rules rank by; that of trees depends on what is true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +28,8 @@ class Measured:
     group: Group
     name: str
     value: float
-
-    @property
-    def is_score(self) -> bool:
-        """Whether it is what the rule ranks by, with the network seeing everything once."""
-        return self.name == self.group.challenge
+    is_score: bool = False
+    """Whether it is what the rule ranks by, with the network seeing everything once."""
 
 
 def measure(network: Network, sets: Sequence[Held], progress: Progress) -> list[Measured]:
@@ -41,11 +45,19 @@ def measure(network: Network, sets: Sequence[Held], progress: Progress) -> list[
 
 
 def _tell(group: Group, verdict: Verdict, views: int) -> Iterator[Measured]:
-    name = group.challenge if views == 1 else f"{group.challenge} with {views} views"
-    yield Measured(group, name, verdict.score)
+    seen = f" with {views} views" if views > 1 else ""
+    name = name_score(verdict) + seen
+    yield Measured(group, name, verdict.score, is_score=views == 1)
     for part in PARTS:
         if part in verdict.parts:
             yield Measured(group, f"{name} {part}", float(verdict.parts[part]))
     boxes = verdict.parts.get("coco_boxes")
     if boxes:
-        yield Measured(group, f"{name} box AP50", float(boxes["AP50 uncapped"]))
+        yield Measured(group, f"box AP50{seen}", float(boxes["AP50 uncapped"]))
+
+
+def name_score(verdict: Verdict) -> str:
+    """What a score is, in words."""
+    if verdict.protocol == "trees":
+        return "F1 of boxes at IoU 0.4" if "coco_boxes" in verdict.parts else "F1 of points within 6 m"
+    return SCORES[verdict.protocol]

@@ -9,6 +9,8 @@ AGREEMENT = "against "
 """How the names of figures begin that compare a file with another one of the same network."""
 PARTS = ("precision", "recall")
 """How the names of figures end that are parts of another one."""
+CHOSEN = "chosen on them"
+"""How it ends what images are whose figures are high by a little."""
 MOST_CLASSES = 3
 
 
@@ -40,8 +42,12 @@ def tell_training(card: Card) -> str:
 
 
 def pick_scores(card: Card) -> list[Score]:
-    """The figures that say how good it is: neither agreement with another file, nor parts of another figure."""
-    return [score for score in card.scores if not score.name.startswith(AGREEMENT) and not score.name.endswith(PARTS)]
+    """The figures that say how good it is: neither agreement with another file, nor parts of another figure.
+
+    Those of images that thresholds were chosen on only where there are no others.
+    """
+    told = [score for score in card.scores if not score.name.startswith(AGREEMENT) and not score.name.endswith(PARTS)]
+    return [score for score in told if not score.data.endswith(CHOSEN)] or told
 
 
 def pick_agreement(card: Card) -> list[Score]:
