@@ -21,10 +21,12 @@ def package(tmp_path, monkeypatch):
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """The only folder that packages are installed in."""
+    """The only folder that packages are installed in; that of streets may be somewhere else."""
     folder = tmp_path / "site"
     folder.mkdir()
-    monkeypatch.setattr(sys, "path", [str(folder), *(path for path in sys.path if "-packages" not in path)])
+    others = [path for path in sys.path if "-packages" not in path and "overtrace-streets" not in path]
+    monkeypatch.setattr(sys, "path", [str(folder), *others])
+    monkeypatch.delitem(sys.modules, "overtrace_streets", raising=False)
     return folder
 
 

@@ -18,8 +18,8 @@ from overtrace.trace.options import Length, Options
 from overtrace.trace.pipeline import trace
 from overtrace.trace.samples import fetch_samples
 
-PIXEL_SIZE_M = 0.2
-"""Twice what it is: the model then sees the image pixel by pixel, where it would be reduced otherwise."""
+PIXEL_SIZE_M = 0.3
+"""Three times what it is: the model then sees the image pixel by pixel, where it would be reduced otherwise."""
 
 
 @pytest.fixture(scope="module")
