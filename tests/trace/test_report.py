@@ -31,7 +31,10 @@ CARD = Card(
     attribution=("Imagery: somebody",),
     training="On </script> trees.",
     recipe="recipes/trees.py",
-    scores=(Score(name="F1", value=0.5, data="val", by="rule", date="2026-01-01", commit="0"),),
+    scores=(
+        Score(name="F1", value=0.5, data="val", by="rule", date="2026-01-01", commit="0"),
+        Score(name="against torch: share of pixels", value=1, data="val", by="rule", date="2026-01-01", commit="0"),
+    ),
     summary="Tree crowns.",
 )
 
@@ -71,6 +74,7 @@ def test_the_page_holds_all_it_needs(tmp_path, raster):
     facts = facts_of(page)
     assert facts["total"] == len(facts["columns"]["id"]) == 100
     assert facts["card"]["training"] == "On </script> trees."
+    assert [score["name"] for score in facts["card"]["scores"]] == ["F1"]
     assert facts["columns"]["area_m2"] == [3] * 100
     assert not re.search(r'(src|href)="(?!data:)', page)
 

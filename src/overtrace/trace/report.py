@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 import overtrace
 from overtrace.models.card import Card
+from overtrace.models.listing import pick_scores
 from overtrace.raster.aside import TextAside
 from overtrace.raster.source import Raster
 from overtrace.trace.outlines import pack_outlines
@@ -79,7 +80,7 @@ class Report:
             "columns": {name: _plain(name, column) for name, column in columns.items()},
             "outlines": {"unit": unit, "packed": base64.b64encode(pack_outlines(polygons, unit)).decode("ascii")},
             "summary": dict(summary),
-            "card": self._card.model_dump(mode="json"),
+            "card": self._card.model_copy(update={"scores": tuple(pick_scores(self._card))}).model_dump(mode="json"),
         }
         self._text.put(_compose(facts, picture))
         self._text.close()
