@@ -139,10 +139,7 @@ def _measure_fold(fold: Fold, decode: DecodeParameters, recipe_path: Path, progr
     """What the network of a part scores on what it did not learn."""
     network = fold.network.with_card(fold.network.card.model_copy(update={"decode": decode}))
     for one in measure(network, fold.held, progress):
-        name, count = one.group.name, len(one.group.data)
-        data = (
-            f"{name}: {count} image{'s' * (count > 1)}, by a network that learned the others, thresholds chosen on all"
-        )
+        data = f"{_name_set(one.group)}, by a network that learned the others, thresholds chosen on all"
         yield note_score(f"cross-validated {one.name}", one.value, data, recipe_path.as_posix())
 
 
@@ -169,5 +166,9 @@ def _describe(recipe: Recipe, group: Group, folded: bool) -> str:
     chosen = f", {what} chosen on them" if is_tuned(recipe, group) else ""
     if folded:
         chosen = f", {what} chosen by cross-validation over what was learned"
+    return f"{_name_set(group)}{chosen}"
+
+
+def _name_set(group: Group) -> str:
     count = len(group.data)
-    return f"{group.name}: {count} image{'s' * (count > 1)}{chosen}"
+    return f"{group.name}: {count} image{'s' * (count > 1)}"
