@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 
 from overtrace.errors import BadOption, OvertraceError
 from overtrace.learn.crops import Batch, Crops, collate
-from overtrace.learn.networks import Losses, compute_losses, prepare, read_checkpoint
+from overtrace.learn.model_starts import SETTLE_CROPS, settle
+from overtrace.learn.networks import Losses, compute_losses, prepare, read_checkpoint, starts_from_model_file
 from overtrace.learn.recipe import Fit, Recipe
 from overtrace.learn.together import everywhere, join_statistics
 
@@ -55,6 +56,8 @@ def fit(
         BadOption: if the checkpoint is of another recipe, or the processes cannot share a batch evenly.
     """
     choice = recipe.fit
+    if starts_from_model_file(recipe):
+        settle(network, collate([crops[i] for i in range(SETTLE_CROPS)])["image"])
     average = copy.deepcopy(network).to(fabric.device).eval()
     kept, network = network, prepare(recipe, network)
     if fabric.world_size > 1:

@@ -13,6 +13,7 @@ from torch.nn.functional import avg_pool2d
 from overtrace.errors import BadModel, BadOption
 from overtrace.learn.crops import Batch
 from overtrace.learn.losses import planes_loss
+from overtrace.learn.model_starts import is_model_file, load_model_file
 from overtrace.learn.recipe import (
     FpnNetwork,
     MaskRcnnNetwork,
@@ -25,6 +26,7 @@ from overtrace.learn.recipe import (
 )
 from overtrace.learn.scene_loss import scene_loss
 from overtrace.learn.together import everywhere
+from overtrace.models.shipped import find_model, has_model
 from overtrace.networks.convnext import ConvNeXt, load_torchvision
 from overtrace.networks.efficientnet_lite import EfficientNetLite0, load_pretrained
 from overtrace.networks.fpn import Fpn
@@ -49,12 +51,32 @@ def make_network(recipe: Recipe, bands: int, classes: int, folder: Path) -> nn.M
     """
     torch.manual_seed(recipe.seed)
     choice = recipe.network
-    starts = [folder / name for name in ([choice.start] if isinstance(choice.start, str) else choice.start) if name]
+    starts = find_starts(recipe, folder)
+    network = _make(recipe, bands, classes, starts[0] if starts else None)
+    return network if len(starts) < 2 else _load_mean(network, starts)
+
+
+def find_starts(recipe: Recipe, folder: Path) -> list[Path]:
+    """The files that the network of a recipe starts from: checkpoints, or one model file, perhaps by its name.
+
+    Raises:
+        BadModel: if there is no such file.
+    """
+    told = recipe.network.start
+    names = [name for name in ([told] if isinstance(told, str) else told) if name]
+    starts = [find_model(name) if has_model(name) else folder / name for name in names]
     for start in starts:
         if not start.is_file():
             raise BadModel(f"{start} does not exist: network.start names a checkpoint, from the folder of --data")
-    network = _make(recipe, bands, classes, starts[0] if starts else None)
-    return network if len(starts) < 2 else _load_mean(network, starts)
+    if len(starts) > 1 and any(map(is_model_file, starts)):
+        raise BadModel("network.start names several files, and a model file among them: the mean is of checkpoints")
+    return starts
+
+
+def starts_from_model_file(recipe: Recipe) -> bool:
+    """Whether the network of a recipe starts from a model file, so that its normalisations want ``settle``."""
+    told = recipe.network.start
+    return isinstance(told, str) and bool(told) and (is_model_file(Path(told)) or has_model(told))
 
 
 def _load_mean(network: nn.Module, paths: Sequence[Path]) -> nn.Module:
@@ -148,8 +170,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def is_own(path: Path) -> bool:
-    """Whether a file is a checkpoint of a run of ours."""
-    return {"average", "recipe"} <= read_checkpoint(path).keys()
+    """Whether a file is a checkpoint of a run of ours, or a model file."""
+    return is_model_file(path) or {"average", "recipe"} <= read_checkpoint(path).keys()
 
 
 def is_detectron2(path: Path) -> bool:
@@ -159,12 +181,15 @@ def is_detectron2(path: Path) -> bool:
 
 
 def load_own(network: nn.Module, path: Path | None) -> nn.Module:
-    """A network with the averaged weights of a run of ours; as it is where there is no path.
+    """A network with the averaged weights of a run of ours, or those of a model file; as it is where there is no path.
 
     Raises:
         BadModel: if they are those of another network.
     """
     if path is None:
+        return network
+    if is_model_file(path):
+        load_model_file(network, path)
         return network
     held = read_checkpoint(path)
     try:
