@@ -98,10 +98,18 @@ def _fix(
 
 
 def _read_convolutions(path: Path) -> Iterator[Pair]:
-    """Weights and biases of a file, in the order in which they are computed."""
+    """Weights and biases of a file, in the order in which they are used.
+
+    Raises:
+        BadModel: if a normalisation was left beside them.
+    """
     graph = onnx.load(path).graph
     held = {tensor.name: tensor for tensor in graph.initializer}
+    if any(node.op_type == "BatchNormalization" for node in graph.node):
+        raise BadModel(f"{path} holds normalisations of its own: to start from such a network, name a checkpoint")
     for node in graph.node:
+        if node.op_type == "Identity" and node.input[0] in held:  # equal tensors are kept once
+            held[node.output[0]] = held[node.input[0]]
         if node.op_type == "Conv":
             weight, *bias = (numpy_helper.to_array(held[name]) for name in node.input[1:])
             yield weight, bias[0] if bias else None
@@ -125,6 +133,4 @@ def _find_convolutions(network: nn.Module, bands: int) -> list[tuple[nn.Conv2d, 
     for module, behind in zip(order, [*order[1:], None], strict=True):
         if isinstance(module, nn.Conv2d):
             found.append((module, behind if isinstance(behind, nn.BatchNorm2d) and module.bias is None else None))
-        elif not found or found[-1][1] is not module:  # normalised before, not behind
-            raise BadModel("network.start: a network of this kind cannot start from a model file: name a checkpoint")
     return found
