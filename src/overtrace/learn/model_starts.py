@@ -71,7 +71,9 @@ def settle(network: nn.Module, images: torch.Tensor) -> None:
 
     def measure(norm: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
         assert isinstance(norm, nn.BatchNorm2d)
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # type: ignore[operator]
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         shift = norm.bias - norm.running_mean * scale
         var, mean = torch.var_mean(given[0], (0, 2, 3), unbiased=False)
         _fix(norm, mean, var, shift + mean * scale, scale * torch.sqrt(var + norm.eps))

@@ -50,7 +50,6 @@ def make_network(recipe: Recipe, bands: int, classes: int, folder: Path) -> nn.M
         BadOption: if the recipe asks for what the network does not have.
     """
     torch.manual_seed(recipe.seed)
-    choice = recipe.network
     starts = find_starts(recipe, folder)
     network = _make(recipe, bands, classes, starts[0] if starts else None)
     return network if len(starts) < 2 else _load_mean(network, starts)

@@ -26,8 +26,8 @@ Protocol = Literal["itc", "deepglobe", "trees", "sceneparsing", "camvid"]
 Starts = str | tuple[str, ...]
 """One checkpoint, or several of runs of ours that began from the same weights, whose averaged weights are averaged.
 
-In place of a checkpoint of a run of ours there may be a model file in fp32: its path, or the name of one that comes with
-the package, such as ``trees-fp32``.
+In place of a checkpoint of a run of ours there may be a model file in fp32: its path, or the name of one that comes
+with the package, such as ``trees-fp32``.
 """
 
 
