@@ -153,6 +153,8 @@ class Phase(Frozen):
     """At least one where there is truth."""
     downloads: tuple[Download, ...] = ()
     """From the start of the phase on."""
+    images: Inside | None = None
+    """A folder or a zip archive of all images that answers are for; the containers of winners are run on them."""
     test: bool = True
     """Whether the truth is hidden for good: no number of a single image is ever shown."""
 
@@ -211,6 +213,27 @@ class Description(Frozen):
     """The same."""
 
 
+class Container(Frozen):
+    """What the container of a winner may take in one run; beyond, it is ended by name."""
+
+    seconds: int = Field(default=6 * 3600, gt=0)
+    """By the clock."""
+    memory_bytes: int = Field(default=16 * 2**30, ge=2**24)
+    """Of all its processes, with what lies in its /tmp."""
+    cpus: float = Field(default=2.0, gt=0)
+    """Cores."""
+    processes: int = Field(default=512, ge=8)
+    """Threads among them."""
+    tmp_bytes: int = Field(default=2**30, ge=2**20)
+    """Of its /tmp, which lies in memory."""
+    output_bytes: int = Field(default=2 * 2**30, ge=2**22)
+    """Of what it writes to /output."""
+    image_bytes: int = Field(default=40 * 2**30, ge=2**24)
+    """Of its image, unpacked."""
+    devices: tuple[str, ...] = ()
+    """That it may use, as the engine names them, such as ``nvidia.com/gpu=all``."""
+
+
 class Replication(Frozen):
     """How the first places are run again."""
 
@@ -220,6 +243,8 @@ class Replication(Frozen):
     """By which the score may differ."""
     reply_by: Time | None = None
     """Until when they deliver what is needed; the next place follows those who do not."""
+    container: Container = Container()
+    """Limits of what they deliver."""
 
 
 class Organiser(Frozen):

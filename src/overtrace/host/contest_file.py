@@ -118,7 +118,8 @@ def list_paths(folder: Path, tree: Tree, name: str) -> list[tuple[Key, Path]]:
 def _find_path_faults(path: Path, tree: Tree, truth: bool) -> Iterator[Fault]:
     """Files that are missing, and truth that would be given away."""
     truths, ids, downloads = (list_paths(path.parent, tree, name) for name in ("truth", "ids", "file"))
-    for key, place in truths if truth else []:
+    images = list_paths(path.parent, tree, "images")
+    for key, place in [*truths, *images] if truth else []:
         if not os.access(place, os.R_OK):
             yield _fault(path, tree, key, _tell(place), "put it there")
     for key, place in [*ids, *downloads]:

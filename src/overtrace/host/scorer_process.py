@@ -58,7 +58,7 @@ class Scorer:
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=_clean_environment(),
+                env=clean_environment(),
                 cwd="/",
                 start_new_session=True,
             )
@@ -116,7 +116,8 @@ class Scorer:
         return b"".join(parts)
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
+    """What a process that reads what strangers sent has of the environment: where code lies, and no secret."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     # A parent that forks must have no threads.
     return {**kept, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
