@@ -216,6 +216,10 @@ def test_a_folder_is_no_download(folder):
             "5 classes: own knows its classes: leave it out, it is",
         ),
         ("challenge: own", "1: challenge own has no profile: name the rule to score by"),
+        (
+            "challenge: deepglobe\nresults: {board: final/none}",
+            "4 results.board: found 'final/none', which is no board: wanted one of ",
+        ),
     ],
 )
 def test_what_the_challenge_does_not_know(folder, change, said):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from overtrace.host.markdown import count_words, render
+from overtrace.host.markdown import count_words, find_title, render
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -81,3 +81,18 @@ def test_hostile_markdown_ends_soon(text):
 
 def test_words_are_counted_between_blanks():
     assert [count_words(text) for text in ("", " \n", "one", "one two\nthree\u00a0four")] == [0, 0, 1, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("", ""),
+        ("no heading\n\n    # code", ""),
+        ("words\n\n## Crowns by *distance* and `seeds`\n# Later", "Crowns by distance and seeds"),
+        ("Under\nlined\n====", "Under lined"),
+        ("# <b>bold</b> [link](https://x.org)", "<b>bold</b> link"),
+        (f"# {'x' * 300}", "x" * 200),
+    ],
+)
+def test_the_title_is_the_first_heading(text, title):
+    assert find_title(text) == title

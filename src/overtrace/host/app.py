@@ -18,6 +18,7 @@ from overtrace.host.mails import keep_sending
 from overtrace.host.preflight import Preflight
 from overtrace.host.web import (
     account,
+    announcement,
     api,
     boards,
     entry,
@@ -37,7 +38,7 @@ from overtrace.host.web.settings import Settings
 from overtrace.host.web.views import STATIC, answer_error
 from overtrace.host.web.visitors import guard_form
 
-PAGES = (front, boards, entry, account, tokens, team, teams, submit, submissions, organise)
+PAGES = (front, boards, entry, account, tokens, team, teams, submit, submissions, organise, announcement)
 EXPIRE_S = 3600.0
 REAP_S = 10.0
 LOG = logging.getLogger("overtrace.web")

@@ -247,6 +247,27 @@ class Replication(Frozen):
     """Limits of what they deliver."""
 
 
+class Award(Frozen):
+    """What a team is given."""
+
+    title: Text
+    """As people read it, such as First prize."""
+    prize: Annotated[str, Field(max_length=200)] = ""
+    """What comes with it, such as EUR 1,000."""
+    rank: int | None = Field(default=None, gt=0)
+    """Of the teams that have it; null for one that organisers give beyond the ranks."""
+
+
+class Results(Frozen):
+    """How the results are announced."""
+
+    board: str = ""
+    """Whose ranks are final, as ``PHASE/BOARD``; unless told, of the phase that ends last the first board that is not
+    live, or its first one."""
+    places: int = Field(default=6, ge=0)
+    """How many ranks are announced with members and affiliations; those below stand in a table."""
+
+
 class Organiser(Frozen):
     """Who runs the contest: the account with this e-mail address does so."""
 
@@ -289,6 +310,10 @@ class Contest(Frozen):
     """Of the scorer."""
     replication: Replication = Replication()
     """Of the first places."""
+    results: Results = Results()
+    """How they are announced."""
+    awards: tuple[Award, ...] = ()
+    """By rank, or given by organisers."""
 
     @model_validator(mode="after")
     def _is_sound(self) -> "Contest":

@@ -106,6 +106,10 @@ def _find_rule_faults(file: ContestFile) -> Iterator[Fault]:
             yield file.fault(("classes",), f"found {contest.classes} classes", wanted)
     elif contest.classes:
         yield file.fault(("classes",), f"{contest.challenge} knows its classes", f"leave it out, it is for {PIXELS}")
+    boards = [f"{phase.name}/{board.name}" for phase in contest.phases for board in phase.boards]
+    if contest.results.board and contest.results.board not in boards:
+        wanted = f"wanted one of {', '.join(boards)}" if boards else "leave it out"
+        yield file.fault(("results", "board"), f"found {contest.results.board!r}, which is no board", wanted)
 
 
 def list_paths(folder: Path, tree: Tree, name: str) -> list[tuple[Key, Path]]:

@@ -24,6 +24,16 @@ def render(text: str) -> str:
     )
 
 
+def find_title(text: str) -> str:
+    """The first heading, as plain text; empty where there is none."""
+    tokens = _parser().parse(text)
+    opened = next((i for i, token in enumerate(tokens) if token.type == "heading_open"), None)
+    if opened is None:
+        return ""
+    parts = tokens[opened + 1].children or []
+    return " ".join("".join(part.content or " " * (part.type == "softbreak") for part in parts).split())[:200]
+
+
 def count_words(text: str) -> int:
     """Between blanks."""
     return len(text.split())

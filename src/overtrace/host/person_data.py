@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from overtrace.host import announcement
 from overtrace.host.codes import void_codes
 from overtrace.host.events import record
 from overtrace.host.people import blank, lock_person
@@ -57,6 +58,7 @@ def erase_person(session: Session, site: Site, person_id: str, at: datetime) -> 
     revoke_tokens(session, person_id, at)
     _blank_rows(session, person, at)
     blank(person, at)
+    announcement.forget(session, person)
     record(session, "host", "person.erased", f"person:{person.id}", at)
 
 
