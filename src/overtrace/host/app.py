@@ -21,6 +21,7 @@ from overtrace.host.web import (
     announcement,
     api,
     boards,
+    certificates,
     entry,
     front,
     live,
@@ -38,7 +39,7 @@ from overtrace.host.web.settings import Settings
 from overtrace.host.web.views import STATIC, answer_error
 from overtrace.host.web.visitors import guard_form
 
-PAGES = (front, boards, entry, account, tokens, team, teams, submit, submissions, organise, announcement)
+PAGES = (front, boards, entry, account, tokens, team, teams, submit, submissions, organise, announcement, certificates)
 EXPIRE_S = 3600.0
 REAP_S = 10.0
 LOG = logging.getLogger("overtrace.web")

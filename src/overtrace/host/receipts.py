@@ -53,7 +53,7 @@ def make_receipt(key: Ed25519PrivateKey, contest: Contest, submission: Submissio
         "begun": _show(submission.received_at),
         "accepted": _show(submission.accepted_at),
     }
-    return {**receipt, "signature": base64.b64encode(key.sign(canonical(receipt))).decode()}
+    return sign(key, receipt)
 
 
 def canonical(receipt: Mapping[str, Any]) -> bytes:
@@ -70,27 +70,55 @@ def verify(text: str, public_key: str) -> Receipt:
     Raises:
         BadData: if it is no receipt, or not one that this host has signed.
     """
-    receipt = _read(text)
-    signature = receipt.pop("signature", "")
+    return check_signed(text, public_key, KIND)
+
+
+def sign(key: Ed25519PrivateKey, facts: Receipt) -> Receipt:
+    """Facts with a signature of all of them."""
+    return {**facts, "signature": base64.b64encode(key.sign(canonical(facts))).decode()}
+
+
+def check_signed(text: str, public_key: str, kind: str) -> Receipt:
+    """What a host has signed, without the signature.
+
+    Args:
+        text: JSON.
+        public_key: as the host shows it, or its 64 hexadecimal digits.
+        kind: such as ``overtrace receipt 1``.
+    Raises:
+        BadData: if it is nothing of the kind, or this host has not signed it so.
+    """
+    what = kind.split()[1]
+    facts = _read(text, kind, what)
+    signature = facts.pop("signature", "")
+    key = _read_public_key(public_key)
     try:
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
-    except ValueError as error:
-        raise BadData(f"{public_key[:80]!r} is no public key: copy it from the host once more") from error
-    try:
-        key.verify(base64.b64decode(str(signature), validate=True), canonical(receipt))
+        raw = base64.b64decode(str(signature), validate=True)
+        # The last letter before the padding has bits that say nothing.
+        if base64.b64encode(raw).decode() != signature:
+            raise ValueError
+        key.verify(raw, canonical(facts))
     except (InvalidSignature, ValueError) as error:
-        raise BadData("the receipt was not signed by this host, or was changed since: do not trust it") from error
-    return receipt
+        raise BadData(f"the {what} was not signed by this host, or was changed since: do not trust it") from error
+    return facts
 
 
-def _read(text: str) -> Receipt:
+def _read_public_key(text: str) -> Ed25519PublicKey:
     try:
-        receipt = json.loads(text, object_pairs_hook=_read_object)
+        raw = bytes.fromhex(text) if len(text) == 64 else base64.b64decode(text, validate=True)
+        return Ed25519PublicKey.from_public_bytes(raw)
+    except ValueError as error:
+        raise BadData(f"{text[:80]!r} is no public key: copy it from the host once more") from error
+
+
+def _read(text: str, kind: str, what: str) -> Receipt:
+    try:
+        facts = json.loads(text, object_pairs_hook=_read_object)
     except (ValueError, RecursionError) as error:
-        raise BadData(f"the receipt is not JSON as it was given ({error}): download it again") from error
-    if not isinstance(receipt, dict) or receipt.get("kind") != KIND:
-        raise BadData(f"this is no receipt: wanted JSON of kind {KIND!r}")
-    return receipt
+        raise BadData(f"the {what} is not JSON as it was given ({error}): download it again") from error
+    if not isinstance(facts, dict) or facts.get("kind") != kind:
+        raise BadData(f"this is no {what}: wanted JSON of kind {kind!r}")
+    return facts
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> Receipt:

@@ -7,6 +7,8 @@ from starlette.responses import JSONResponse, Response
 
 from overtrace.errors import BadOption
 from overtrace.host import people
+from overtrace.host.announcement import read_announcement
+from overtrace.host.certificates import list_certificates
 from overtrace.host.passwords import hash_password
 from overtrace.host.person_data import erase_person, export_person
 from overtrace.host.tokens import list_tokens
@@ -24,7 +26,9 @@ Field = Annotated[str, Form()]
 def account(request: Request, host: Host, known: Someone) -> Response:
     """What can be changed."""
     with host.database.read() as session:
-        return render(request, "account.html", {"tokens": list_tokens(session, known.id)})
+        found = read_announcement(session)
+        has = found is not None and any(known.id == person for person, _ in list_certificates(host.site, found))
+        return render(request, "account.html", {"tokens": list_tokens(session, known.id), "certificate": has})
 
 
 @router.post("")
