@@ -10,7 +10,7 @@ from overtrace.host import app, jobs
 from overtrace.host.database import now
 from overtrace.host.jobs import Patience
 from overtrace.host.outcome import Outcome
-from overtrace.host.web import api, live, work
+from overtrace.host.web import api, live, log, work
 from tests.support.web import (
     CANARY,
     END,
@@ -29,7 +29,7 @@ from tests.support.web import (
 ROUTES = sorted(
     {
         (method, route.path)
-        for module in (*app.PAGES, api, work)
+        for module in (*app.PAGES, api, log, work)
         for route in module.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods

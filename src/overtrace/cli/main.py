@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from overtrace import __version__
-from overtrace.cli import certificate, contest
+from overtrace.cli import audit, certificate, contest
 from overtrace.cli.answer import answer
 from overtrace.cli.board import board
 from overtrace.cli.check import check
@@ -52,6 +52,7 @@ for verb in (
     app.command()(verb)
 app.add_typer(contest.app, name="contest")
 app.add_typer(certificate.app, name="certificate")
+app.add_typer(audit.app, name="audit")
 
 
 def _print_version(asked: bool) -> None:

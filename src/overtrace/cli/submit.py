@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-SERVER = typer.Option(envvar="OVERTRACE_SERVER", help="Address of the host, such as https://contest.example.org.")
+SERVER_HELP = "Address of the host, such as https://contest.example.org."
+SERVER = typer.Option(envvar="OVERTRACE_SERVER", help=SERVER_HELP)
 TOKEN = typer.Option(envvar="OVERTRACE_TOKEN", help="Of your account there; better not on the command line.")
 
 

@@ -25,6 +25,7 @@ from overtrace.host.web import (
     entry,
     front,
     live,
+    log,
     organise,
     submissions,
     submit,
@@ -61,7 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.preflight = Preflight(settings.public, settings.spool)
     for pages in PAGES:
         app.include_router(pages.router, include_in_schema=False, dependencies=[Depends(guard_form)])
-    for calls in (live, api, work):
+    for calls in (live, api, log, work):
         app.include_router(calls.router)
     app.mount("/static", StaticFiles(directory=STATIC))
     for kind in (OvertraceError, RequestValidationError, HTTPException):

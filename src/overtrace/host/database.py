@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, InterfaceError, Operat
 from sqlalchemy.orm import Session, sessionmaker
 
 from overtrace.errors import BadOption, Unavailable
+from overtrace.host import events
 
 BUSY_S = 30.0
 """How long SQLite waits for another process that writes."""
@@ -63,6 +64,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._write = sessionmaker(engine, expire_on_commit=False)
+        events.chain(self._write)
         self._read = sessionmaker(engine.execution_options(reads=True), expire_on_commit=False)
 
     @contextmanager
@@ -73,7 +75,7 @@ class Database:
             Unavailable: if the database is not there, or the connection breaks; whether it was kept is not known if
                 that came at its end.
         """
-        with _reach(), self._write.begin() as session:
+        with reach(), self._write.begin() as session:
             yield session
 
     @contextmanager
@@ -83,7 +85,7 @@ class Database:
         Raises:
             Unavailable: if the database is not there, or the connection breaks.
         """
-        with _reach(), self._read.begin() as session:
+        with reach(), self._read.begin() as session:
             yield session
 
 
@@ -98,7 +100,8 @@ def add_if_new(session: Session, row: object) -> bool:
 
 
 @contextmanager
-def _reach() -> Iterator[None]:
+def reach() -> Iterator[None]:
+    """Raise Unavailable for a database that is not there."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:

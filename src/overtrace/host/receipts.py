@@ -1,7 +1,8 @@
 """Receipts: what a host says, and signs, that it was given; whoever has one can show it in a dispute.
 
 The signature is Ed25519 (RFC 8032) over the receipt without it, written as JSON in one way: keys in order, no blanks,
-letters beyond ASCII as escapes.
+letters beyond ASCII as escapes. A receipt names the line of the log in which the submission was accepted, by number
+and digest: who holds it can show whether lines up to there were changed since (``audit``).
 """
 
 import base64
@@ -12,14 +13,17 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from overtrace.errors import BadData
 from overtrace.host.contest import Contest
 from overtrace.host.database import add_if_new
-from overtrace.host.tables import Fact, Submission
+from overtrace.host.events import Head, find_head
+from overtrace.host.tables import Event, Fact, Submission
 
 KIND = "overtrace receipt 1"
+HEAD_KIND = "overtrace head 1"
 KEY = "receipt key"
 Receipt = dict[str, str | int]
 
@@ -39,7 +43,7 @@ def show_public_key(key: Ed25519PrivateKey) -> str:
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
-def make_receipt(key: Ed25519PrivateKey, contest: Contest, submission: Submission) -> Receipt:
+def make_receipt(session: Session, contest: Contest, submission: Submission) -> Receipt:
     """The receipt of a submission."""
     receipt: Receipt = {
         "kind": KIND,
@@ -52,8 +56,37 @@ def make_receipt(key: Ed25519PrivateKey, contest: Contest, submission: Submissio
         "size": submission.size,
         "begun": _show(submission.received_at),
         "accepted": _show(submission.accepted_at),
+        **_find_line(session, submission),
     }
-    return sign(key, receipt)
+    return sign(find_key(session), receipt)
+
+
+def _find_line(session: Session, submission: Submission) -> Receipt:
+    accepted = select(Event).where(
+        Event.subject == f"submission:{submission.id}", Event.action == "submission.accepted"
+    )
+    line = session.scalar(accepted)
+    return {} if line is None else {"log": line.id, "log_sha256": line.digest}
+
+
+def make_head(session: Session, contest: Contest, at: datetime) -> Receipt:
+    """The last line of the log, signed: who saves it can show later whether a line up to there was changed."""
+    head = find_head(session)
+    said: Receipt = {"kind": HEAD_KIND, "contest": contest.name, "at": _show(at)}
+    return sign(find_key(session), {**said, "log": head.number, "log_sha256": head.digest})
+
+
+def read_held(text: str) -> Head:
+    """The line of the log that a receipt or a head names, without a look at its signature.
+
+    Raises:
+        BadData: if it is neither, or names none.
+    """
+    receipt = _read(text, HEAD_KIND if f'"{HEAD_KIND}"' in text else KIND, "receipt")
+    number, digest = receipt.get("log"), receipt.get("log_sha256")
+    if not isinstance(number, int) or not isinstance(digest, str):
+        raise BadData("it names no line of the log: receipts do since the log is chained, get it once more")
+    return Head(number, digest)
 
 
 def canonical(receipt: Mapping[str, Any]) -> bytes:

@@ -23,6 +23,7 @@ from overtrace.host.events import record
 from overtrace.host.founder import make_first_link
 from overtrace.host.local_worker import Orders
 from overtrace.host.people import appoint_organisers
+from overtrace.host.places import BLOBS, DATABASE
 from overtrace.host.public import publish
 from overtrace.host.schema import open_store
 from overtrace.host.senders import open_sender
@@ -76,7 +77,7 @@ def serve(plan: Plan, say: Callable[[str], None]) -> None:
     make_private(plan.folder)
     listener = listen(plan.interface, plan.port)
     address = plan.address.rstrip("/") or f"http://{plan.interface}:{listener.getsockname()[1]}"
-    db, store = plan.db or f"sqlite:///{plan.folder / 'host.db'}", plan.store or str(plan.folder / "blobs")
+    db, store = plan.db or f"sqlite:///{plan.folder / DATABASE}", plan.store or str(plan.folder / BLOBS)
     database = open_store(db)
     spool = plan.folder / "uploads"
     settings = Settings(

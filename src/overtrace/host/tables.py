@@ -34,7 +34,7 @@ class Instant(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect | None) -> int | None:
         """To the database."""
         if value is None:
             return None
@@ -43,7 +43,7 @@ class Instant(TypeDecorator[datetime]):
         passed = value - EPOCH
         return (passed.days * 86_400 + passed.seconds) * MICROSECOND + passed.microseconds
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: int | None, dialect: Dialect | None) -> datetime | None:
         """From the database."""
         if value is None:
             return None
@@ -376,10 +376,11 @@ class Job(Base):
 
 
 class Event(Base):
-    """Something that a team, an organiser or the host did: the log, which only grows."""
+    """Something that a team, an organiser or the host did: a line of the log, which only grows."""
 
     __tablename__ = "events"
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    """Its number: one more than that of the line before."""
     at: Mapped[datetime]
     actor: Mapped[str] = mapped_column(String(40))
     """``person:ID``, ``worker:NAME`` or ``host``."""
@@ -388,5 +389,7 @@ class Event(Base):
     subject: Mapped[str] = mapped_column(String(64))
     """Such as ``submission:ID``."""
     details: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the line and of the digest before it (``events.digest_line``)."""
 
     __table_args__ = (Index("events_of", "subject", "id"),)

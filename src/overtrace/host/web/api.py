@@ -170,7 +170,7 @@ def complete(upload_id: str, host: Host, known: Submitter, note: Note | None = N
     with host.database.write() as session:
         if note is not None and note.note.strip():
             store.annotate(session, submission.id, note.note.strip(), host.clock(), known.actor)
-        receipt = make_receipt(find_key(session), host.contest, submission)
+        receipt = make_receipt(session, host.contest, submission)
     return {**_show(host, known, submission.id), "receipt": receipt}
 
 
@@ -215,7 +215,7 @@ def receipt(submission_id: str, host: Host, known: Reader) -> Json:
     """What the host signs that it was given."""
     with host.database.write() as session:
         found = find_own(session, known.id, submission_id)
-        return dict(make_receipt(find_key(session), host.contest, found))
+        return dict(make_receipt(session, host.contest, found))
 
 
 @router.post("/submissions/{submission_id}/cancel")

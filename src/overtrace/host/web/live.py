@@ -7,12 +7,11 @@ from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
-from sqlalchemy import func, select
 from sse_starlette.sse import EventSourceResponse
 
 from overtrace.errors import OvertraceError
 from overtrace.host.database import Database
-from overtrace.host.tables import Event
+from overtrace.host.events import Head, find_head
 from overtrace.host.web.errors import Failed
 from overtrace.host.web.settings import Host, Settings
 
@@ -31,6 +30,8 @@ class Ticker:
         self._changed = asyncio.Event()
         self.newest = ""
         """Another text whenever something has changed."""
+        self.head: Head | None = None
+        """The last line of the log; None before the first look."""
         self.listeners = 0
 
     async def run(self) -> None:
@@ -51,7 +52,9 @@ class Ticker:
         """What stands for all that pages show."""
         at = self._settings.clock()
         times = [time for phase in self._settings.contest.phases for time in (phase.start, phase.end)]
-        return f"{find_newest(self._settings.database)}.{sum(time <= at for time in times)}"
+        with self._settings.database.read() as session:
+            self.head = find_head(session)
+        return f"{self.head.number}.{sum(time <= at for time in times)}"
 
     async def listen(self) -> AsyncIterator[dict[str, Any]]:
         """What one page is told."""
@@ -68,7 +71,7 @@ class Ticker:
 def find_newest(database: Database) -> int:
     """The number of the last line of the log."""
     with database.read() as session:
-        return session.scalar(select(func.max(Event.id))) or 0
+        return find_head(session).number
 
 
 @router.get("/events")

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from overtrace.errors import NotAllowed
 from overtrace.host import submissions as store
-from overtrace.host.receipts import find_key, make_receipt
+from overtrace.host.receipts import make_receipt
 from overtrace.host.results import find_own, find_result, list_results
 from overtrace.host.teams import find_team
 from overtrace.host.web.settings import Host
@@ -32,7 +32,7 @@ def receipt(host: Host, known: Someone, submission_id: str) -> Response:
     """What the host signs that it was given."""
     with host.database.write() as session:
         submission = find_own(session, known.id, submission_id)
-        made = make_receipt(find_key(session), host.contest, submission)
+        made = make_receipt(session, host.contest, submission)
     headers = {"Content-Disposition": f'attachment; filename="receipt-{submission.number}.json"'}
     return Response(json.dumps(made, indent=1) + "\n", media_type="application/json", headers=headers)
 
