@@ -217,6 +217,7 @@ def test_what_is_hidden_can_be_shown_again_and_each_step_is_logged(host):
     with host.database.write() as session:
         submissions.unhide(session, sent.id, NOON, "person:x")
         submissions.annotate(session, sent.id, "with flips", NOON, "person:x")
+    with host.database.read() as session:
         said = session.scalars(select(Event.action).where(Event.subject == f"submission:{sent.id}").order_by(Event.id))
         assert list(said) == [f"submission.{action}" for action in ("accepted", "hidden", "shown", "annotated")]
     assert (host.look(sent.id).hidden_at, host.look(sent.id).note) == (None, "with flips")
