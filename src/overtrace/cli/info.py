@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from overtrace.cli.mosaic import OverlapName, make_rule
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -18,14 +20,21 @@ def info(
     model: Annotated[str, typer.Option(help="The model whose view of an image is described.")] = "trees",
     bands: Annotated[str, typer.Option(help="Bands of an image by number, such as red=4,green=3,blue=2.")] = "",
     pixel_size: Annotated[float | None, typer.Option(help="Metres a pixel, where the image does not say.")] = None,
+    mosaic: Annotated[
+        OverlapName | None, typer.Option(help="See a folder or an index of images as one, as `overtrace trace` does.")
+    ] = None,
+    mosaic_crs: Annotated[str, typer.Option(help="CRS of the mosaic, such as EPSG:32633.")] = "",
+    mosaic_pixel: Annotated[float | None, typer.Option(help="Side of its pixels in units of the CRS.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what an image or a model file is."""
     from overtrace.models.card import read_card
     from overtrace.models.shipped import find_model, has_model
+    from overtrace.raster.mosaic import open_mosaic
     from overtrace.raster.roles import parse_bands
     from overtrace.raster.source import open_raster
 
+    rule = make_rule(mosaic, mosaic_crs, mosaic_pixel)
     if path.lower().endswith(".onnx") or has_model(path):
         file = find_model(path)
         card = read_card(file)
@@ -34,7 +43,11 @@ def info(
             facts["scores"] = _summarise(card.scores)
     else:
         chosen = parse_bands(bands) if bands else None
-        raster = open_raster(path, bands=chosen, pixel_size_m=pixel_size)
+        raster: Raster
+        if rule is None:
+            raster = open_raster(path, bands=chosen, pixel_size_m=pixel_size)
+        else:
+            raster = open_mosaic([path], rule, bands=chosen, pixel_size_m=pixel_size)
         facts = _describe_image(raster) | _describe_view(raster, model)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))

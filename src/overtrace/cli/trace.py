@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from overtrace.cli.mosaic import OverlapName, make_rule
+
 if TYPE_CHECKING:
     from overtrace.raster.progress import Progress
 
@@ -29,7 +31,13 @@ class ExecutorName(StrEnum):
 
 
 def trace(
-    images: Annotated[list[str], typer.Argument(help="Images, folders of images, or any path that GDAL opens.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="Images, folders of images, or any path that GDAL opens; with --mosaic also a STAC item collection or "
+            "a GeoParquet index."
+        ),
+    ],
     out: Annotated[
         list[Path],
         typer.Option(
@@ -38,6 +46,17 @@ def trace(
         ),
     ],
     model: Annotated[str, typer.Option(help="A model that is shipped, or a model file.")] = "trees",
+    mosaic: Annotated[
+        OverlapName | None,
+        typer.Option(help="Trace all images as one; where they overlap, the first or the newest is seen."),
+    ] = None,
+    mosaic_crs: Annotated[
+        str, typer.Option(help="CRS of the mosaic, such as EPSG:32633; by default that of most images.")
+    ] = "",
+    mosaic_pixel: Annotated[
+        float | None,
+        typer.Option(help="Side of its pixels in units of the CRS; by default that of most images of that CRS."),
+    ] = None,
     block: Annotated[int, typer.Option(help="Side of the unit of work in pixels: memory, not the answer.")] = 1024,
     workers: Annotated[int, typer.Option(help="Workers; 0 for one a core.")] = 0,
     executor: Annotated[ExecutorName, typer.Option(help="What a worker is.")] = ExecutorName.threads,
@@ -68,6 +87,7 @@ def trace(
 
     options = Options(
         model=model,
+        mosaic=make_rule(mosaic, mosaic_crs, mosaic_pixel),
         runtime=runtime.value,
         views=views,
         block=block,

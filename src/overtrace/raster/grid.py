@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pyproj import CRS as ProjCRS
 from pyproj import Geod, Transformer
@@ -98,16 +99,21 @@ def _measure_on_ellipsoid(transform: Affine, crs: CRS, height: int, width: int) 
     points = [(col - 0.5, row), (col + 0.5, row), (col, row - 0.5), (col, row + 0.5)]
     corners = [(a * x + b * y + c, d * x + e * y + f) for x, y in points]
     try:
-        proj_crs = ProjCRS.from_wkt(crs.to_wkt())
-        to_degrees = Transformer.from_crs(proj_crs, proj_crs.geodetic_crs, always_xy=True)
+        to_degrees, geod = _ellipsoid(crs.to_wkt())
         xs, ys = zip(*corners, strict=True)
         longitudes, latitudes = to_degrees.transform(xs, ys)
-        geod = proj_crs.get_geod()
     except (ProjError, AttributeError):
         return None
     if geod is None or not all(map(math.isfinite, (*longitudes, *latitudes))):
         return None
     return _distance(geod, longitudes[:2], latitudes[:2]), _distance(geod, longitudes[2:], latitudes[2:])
+
+
+@lru_cache(maxsize=8)
+def _ellipsoid(wkt: str) -> tuple[Transformer, Geod | None]:
+    """How coordinates become geographic ones, and their ellipsoid."""
+    crs = ProjCRS.from_wkt(wkt)
+    return Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True), crs.get_geod()
 
 
 def _distance(geod: Geod, longitudes: list[float], latitudes: list[float]) -> float:

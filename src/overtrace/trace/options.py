@@ -14,6 +14,7 @@ from overtrace.errors import BadOption
 from overtrace.models.card import Card, DetectParameters
 from overtrace.models.runtime import Runtime
 from overtrace.raster.grid import Grid
+from overtrace.raster.mosaic import MosaicRule
 from overtrace.trace.executor import Kind
 
 WHOLE = [f.name for f in fields(Parameters) if f.type is int]
@@ -58,6 +59,8 @@ class Options:
     workers: int = 0
     """0 for as many as there are cores."""
     executor: Kind = "threads"
+    mosaic: MosaicRule | None = None
+    """How all images are seen as one; None to trace them one by one."""
     simplify: Length = Length(0.75, "px")
     pixel_size_m: float | None = None
     bands: Mapping[str, int] = field(default_factory=dict)

@@ -1,5 +1,7 @@
 """Everything that is looked at before work begins, so that most mistakes show at once."""
 
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +15,9 @@ from overtrace.models.shipped import find_model
 from overtrace.models.view import lay_windows, view_image
 from overtrace.models.views import check_views
 from overtrace.raster.grid import Grid
+from overtrace.raster.index import is_index
+from overtrace.raster.layout import name_crs
+from overtrace.raster.mosaic import Mosaic, open_mosaic
 from overtrace.raster.source import Raster, find_images, open_raster
 from overtrace.raster.tiled import copy_if_slow
 from overtrace.trace.job import Job
@@ -96,9 +101,8 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
     if card.task == "classes":
         check_scene_options(card, options)
     check_views(card, options.views)
-    paths = find_images(images)
-    rasters = tuple(open_raster(path, bands=options.bands, pixel_size_m=options.pixel_size_m) for path in paths)
-    _check_one_crs(rasters)
+    rasters = _open_images(images, options)
+    paths = [raster.name for raster in rasters]
     if options.min_area_m2 and any(raster.grid.pixel_size_m is None for raster in rasters):
         raise BadOption("--min-area: the image does not say its scale: give --pixel-size or --decode min_area_px=N")
     parameters, detect = choose_parameters(card, options)
@@ -114,8 +118,21 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
         workers=options.workers or os.cpu_count() or 1,
         header=_head(rasters, paths, card),
         scratch=scratch,
-        facts=_facts(paths, outs, model, asdict(parameters) | detect.model_dump(), options),
+        facts=_facts(rasters, outs, model, asdict(parameters) | detect.model_dump(), options),
     )
+
+
+def _open_images(images: Sequence[str | Path], options: Options) -> tuple[Raster, ...]:
+    if options.mosaic is not None:
+        size = options.pixel_size_m
+        return (open_mosaic(images, options.mosaic, bands=options.bands, pixel_size_m=size),)
+    index = next((path for path in images if is_index(path)), None)
+    if index is not None:
+        raise BadOption(f"{index} lists images: --mosaic first, or newest, traces them as one")
+    paths = find_images(images)
+    rasters = tuple(open_raster(path, bands=options.bands, pixel_size_m=options.pixel_size_m) for path in paths)
+    _check_one_crs(rasters)
+    return rasters
 
 
 def _check_one_crs(rasters: Sequence[Raster]) -> None:
@@ -123,14 +140,9 @@ def _check_one_crs(rasters: Sequence[Raster]) -> None:
     for raster in rasters[1:]:
         if raster.grid.crs != first.grid.crs:
             raise BadImage(
-                f"{raster.name} is in {_crs_name(raster)} and {first.name} in {_crs_name(first)}: "
-                "trace images of different CRS one by one"
+                f"{raster.name} is in {name_crs(raster.grid.crs)} and {first.name} in {name_crs(first.grid.crs)}: "
+                "trace images of different CRS one by one, or as one image with --mosaic first"
             )
-
-
-def _crs_name(raster: Raster) -> str:
-    crs = raster.grid.crs
-    return "pixel coordinates" if crs is None else crs.to_string()[:60]
 
 
 def _head(rasters: Sequence[Raster], paths: Sequence[str], card: Card) -> Header:
@@ -148,7 +160,7 @@ def _head(rasters: Sequence[Raster], paths: Sequence[str], card: Card) -> Header
 
 
 def _facts(
-    paths: Sequence[str],
+    rasters: Sequence[Raster],
     outs: Sequence[str | Path],
     model: Path,
     parameters: dict[str, object],
@@ -156,7 +168,8 @@ def _facts(
 ) -> dict[str, object]:
     return {
         "overtrace": __version__,
-        "images": [describe_file(path) for path in paths],
+        "images": [_describe_image(raster) for raster in rasters],
+        "mosaic": None if options.mosaic is None else asdict(options.mosaic),
         "model": {"name": options.model, "sha256": digest(model)},
         "runtime": options.runtime,
         "views": options.views,
@@ -167,3 +180,11 @@ def _facts(
         "bands": dict(options.bands),
         "labels": any(Path(out).suffix.lower() in (".tif", ".tiff") for out in outs),
     }
+
+
+def _describe_image(raster: Raster) -> dict[str, object]:
+    """What tells whether an image is still the same; of thousands of files, their digest."""
+    if not isinstance(raster, Mosaic):
+        return describe_file(raster.path)
+    files = json.dumps([describe_file(file.path) for file in raster.files], sort_keys=True)
+    return {"files": len(raster.files), "sha256": hashlib.sha256(files.encode()).hexdigest()}
