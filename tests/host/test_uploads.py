@@ -12,7 +12,7 @@ import pytest
 
 from overtrace.errors import NotFound, Refused
 from overtrace.host.schema import open_store
-from overtrace.host.tables import State
+from overtrace.host.tables import FileKind, State
 from overtrace.host.uploads import KEPT, MOST_OPEN, Gap
 from tests.support.hosted import NOON, Host, answer, append_parts, make_host
 
@@ -178,11 +178,11 @@ def test_bytes_that_were_written_but_not_counted_are_written_again(host):
 
 
 def test_a_description_is_a_blob_and_no_submission(host):
-    upload = host.announce(host.add_team("owls"), b"%PDF", phase="", name="method.pdf")
+    upload = host.announce(host.add_team("owls"), b"%PDF", phase="", name="method.pdf", kind=FileKind.DOCUMENT)
     host.uploads.append(upload, 0, b"%PDF")
     for _ in range(2):
-        assert host.uploads.complete_document(upload, NOON).sha256 == hashlib.sha256(b"%PDF").hexdigest()
-    with pytest.raises(Refused, match="has ended"):
+        assert host.uploads.complete_file(upload, NOON).sha256 == hashlib.sha256(b"%PDF").hexdigest()
+    with pytest.raises(Refused, match="kind document"):
         host.uploads.complete(upload, NOON)
 
 

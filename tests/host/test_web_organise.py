@@ -13,7 +13,7 @@ from overtrace.host.remote import RemoteQueue
 from overtrace.host.tables import Job, Mail
 from overtrace.host.tokens import make_token
 from overtrace.host.worker import LocalQueue, Worker
-from tests.support.web import CANARY, GOOD, PERFECT, post, serve_contest, wait_for
+from tests.support.web import CANARY, GOOD, PERFECT, post, send, serve_contest, wait_for
 
 
 @pytest.fixture
@@ -133,3 +133,27 @@ def test_a_worker_that_lost_its_job_gets_no_bytes(host, ada, olga):
     assert program.post("/api/v1/work/beat", json=stale).json() == {"held": False}
     outcome = {"claimed": stale, "outcome": {"kind": "rejected", "reason": "x"}}
     assert program.post("/api/v1/work/finish", json=outcome).json() == {"held": False}
+
+
+def test_a_disqualified_team_leaves_all_boards_and_sends_nothing_in_until_that_is_taken_back(host, ada, olga):
+    host.give(host.submit(ada), 0.5)
+    browser = host.enter(olga)
+    team = host.client().get("/api/v1/boards/test/all").json()["rows"][0]["team_id"]
+    here = f"/organise/teams/{team}"
+    assert post(browser, "/organise/teams", f"{here}/disqualify").status_code == 400
+    assert post(browser, "/organise/teams", f"{here}/disqualify", why="Two accounts").status_code == 303
+    board = host.client().get("/api/v1/boards/test/all").json()
+    assert (board["rows"], board["removed"]) == ([], [{"team": "Engines", "reason": "disqualified: Two accounts"}])
+    assert "disqualified: Two accounts" in host.client().get("/board/test/all").text
+    assert "the team is disqualified: Two accounts" in host.client().get(f"/teams/{team}").text
+    refused = send(host.program(ada, "submit"), GOOD)
+    assert (refused.status_code, "is disqualified" in refused.text) == (409, True)
+    assert post(browser, "/organise/teams", f"{here}/disqualify", why="Once more").status_code == 409
+    assert post(browser, "/organise/teams", f"{here}/reinstate").status_code == 303
+    assert ranks(host) == ["Engines"]
+    assert send(host.program(ada, "submit"), GOOD).status_code == 200
+    assert post(browser, "/organise/teams", f"{here}/reinstate").status_code == 409
+    assert post(browser, "/organise/teams", "/organise/teams/none/reinstate").status_code == 404
+    assert post(host.enter(ada), "/account", f"{here}/disqualify", why="x").status_code == 403
+    log = browser.get(f"/organise/log?subject=team:{team}").text
+    assert [word in log for word in ("team.disqualified", "team.reinstated", "why=Two accounts")] == [True] * 3

@@ -2,7 +2,7 @@
 
 from overtrace.host.database import Database
 from overtrace.host.ids import new_id
-from overtrace.host.tables import Person, State, Submission, Team, Upload
+from overtrace.host.tables import Person, Score, State, Submission, Team, Upload
 from tests.support.people import AT, after
 
 
@@ -22,3 +22,14 @@ def add_submission(
         session.flush()
         session.add(submission)
     return submission
+
+
+def add_score(database: Database, team: Team, person: Person, value: float) -> str:
+    """An answer that is worth so much on the board ``all``; its id."""
+    submission = add_submission(database, team, person)
+    with database.write() as session:
+        session.get_one(Submission, submission.id).state = State.SCORED
+        score = Score(submission_id=submission.id, board="all", value=value, columns={}, verdict={}, scorer="test 1")
+        score.truth, score.made_at = "0" * 64, AT
+        session.add(score)
+    return submission.id

@@ -15,6 +15,7 @@ from overtrace.cli.answer import answer
 from overtrace.cli.board import board
 from overtrace.cli.check import check
 from overtrace.cli.compare import compare
+from overtrace.cli.deliver import deliver
 from overtrace.cli.demo import demo
 from overtrace.cli.export import export
 from overtrace.cli.host import host
@@ -46,6 +47,7 @@ for verb in (
     host,
     worker,
     submit,
+    deliver,
     status,
     board,
 ):

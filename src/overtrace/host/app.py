@@ -22,6 +22,7 @@ from overtrace.host.web import (
     api,
     boards,
     certificates,
+    delivery,
     entry,
     front,
     live,
@@ -32,17 +33,23 @@ from overtrace.host.web import (
     team,
     teams,
     tokens,
+    winners,
     work,
 )
 from overtrace.host.web.guard import Guard
-from overtrace.host.web.live import Ticker
+from overtrace.host.web.live import Ticker, find_newest
 from overtrace.host.web.settings import Settings
 from overtrace.host.web.views import STATIC, answer_error
 from overtrace.host.web.visitors import guard_form
+from overtrace.host.winners import is_due, sweep
 
-PAGES = (front, boards, entry, account, tokens, team, teams, submit, submissions, organise, announcement, certificates)
+PAGES = (
+    *(front, boards, entry, account, tokens, team, teams, submit, submissions, delivery, winners),
+    *(organise, announcement, certificates),
+)
 EXPIRE_S = 3600.0
 REAP_S = 10.0
+SWEEP_S = 1.0
 LOG = logging.getLogger("overtrace.web")
 
 
@@ -76,7 +83,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     """What runs while the application does."""
     settings: Settings = app.state.settings
     stop = threading.Event()
-    chores = ((_expire, EXPIRE_S), (_reap, REAP_S))
+    chores = ((_expire, EXPIRE_S), (_reap, REAP_S), (Sweeper().sweep, SWEEP_S))
     threads = [threading.Thread(target=_repeat, args=(settings, stop, *chore), daemon=True) for chore in chores]
     if settings.sender is not None:
         letters = (settings.database, settings.sender, stop)
@@ -103,6 +110,23 @@ def _repeat(settings: Settings, stop: threading.Event, do: Callable[[Settings], 
         except OvertraceError as error:
             LOG.warning("%s", error)
         stop.wait(every_s)
+
+
+class Sweeper:
+    """Moves on what waits for winners: when something has happened, or a time has come."""
+
+    def __init__(self) -> None:
+        self._seen = -1
+
+    def sweep(self, settings: Settings) -> None:
+        """At most one process does so at a time, and it does not matter which."""
+        at, newest = settings.clock(), find_newest(settings.database)
+        with settings.database.read() as session:
+            if newest == self._seen and not is_due(session, settings.contest, at):
+                return
+        with settings.database.write() as session:
+            sweep(session, settings.site, at)
+        self._seen = newest
 
 
 def _expire(settings: Settings) -> None:

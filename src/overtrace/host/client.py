@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,8 @@ API = "/api/v1"
 PART_BYTES = 4 * 2**20
 WAITS_S = (1, 2, 4, 8, 15, 30, 30, 30, 30, 30)
 """Before the host is asked again that did not answer."""
+OPEN = ("asked", "reminded")
+"""States of a delivery that is not handed over."""
 
 
 class Display(Protocol):
@@ -43,9 +46,11 @@ class Answer:
     note: str
     size: int
     sha256: str
+    kind: str = "answer"
+    """Or ``image`` or ``weights`` of a delivery, which have no phase."""
 
 
-def read_answer(path: Path, phase: str, note: str, display: Display) -> Answer:
+def read_answer(path: Path, phase: str, note: str, display: Display, kind: str = "answer") -> Answer:
     """A file and its digest.
 
     Raises:
@@ -61,13 +66,13 @@ def read_answer(path: Path, phase: str, note: str, display: Display) -> Answer:
                 display.advance(len(part))
     except OSError as error:
         raise BadOption(f"{path} cannot be read: {error.strerror}: name one file, and pack a folder first") from error
-    return Answer(path, phase, note, size, digest.hexdigest())
+    return Answer(path, phase, note, size, digest.hexdigest(), kind)
 
 
 def find_note(server: str, answer: Answer) -> Path:
     """Where the id of its upload is noted."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    key = hashlib.sha256(f"{server}\n{answer.phase}\n{answer.sha256}".encode()).hexdigest()
+    key = hashlib.sha256(f"{server}\n{answer.phase or answer.kind}\n{answer.sha256}".encode()).hexdigest()
     return state / "overtrace" / "uploads" / key
 
 
@@ -87,12 +92,33 @@ def submit(connection: Connection, answer: Answer, noted: Path, display: Display
     if made is not None:
         return made
     part_bytes = min(PART_BYTES, int(connection.ask("GET", f"{API}/contest")["part_bytes"]))
-    offer = {"phase": answer.phase, "name": answer.path.name, "size": answer.size, "sha256": answer.sha256}
+    offer: dict[str, str | int] = {"phase": answer.phase, "kind": answer.kind, "name": answer.path.name}
+    offer |= {"size": answer.size, "sha256": answer.sha256}
     upload = connection.ask("POST", f"{API}/uploads", offer)
     _write_note(noted, upload["id"])
     place = f"{API}/uploads/{upload['id']}"
     _send_rest(connection, answer, place, int(upload["received"]), part_bytes, display)
     return dict(_insist(connection, display, "POST", f"{place}/complete", {"note": answer.note}))
+
+
+def deliver(connection: Connection, server: str, files: Sequence[Answer], display: Display) -> dict[str, Any]:
+    """Send the files of a delivery, or go on with them, and hand it over.
+
+    Returns:
+        The delivery, as the host describes it.
+    Raises:
+        NotFound: if the team was not asked.
+        Refused: if it is too late, or something else is missing; the files stay.
+    """
+    there = connection.ask("GET", f"{API}/delivery")
+    missing = [file for file in files if there[file.kind] != file.sha256]
+    if not missing and there["state"] not in OPEN:
+        return dict(there)
+    for file in missing:
+        noted = find_note(server, file)
+        submit(connection, file, noted, display)
+        noted.unlink(missing_ok=True)
+    return dict(_insist(connection, display, "POST", f"{API}/delivery/hand-over"))
 
 
 def _find_made(connection: Connection, noted: Path) -> dict[str, Any] | None:

@@ -235,14 +235,23 @@ class Container(Frozen):
 
 
 class Replication(Frozen):
-    """How the first places are run again."""
+    """How the first places are run again, and who follows those who do not deliver."""
 
+    board: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62})?$")] = ""
+    """Whose first places are asked, as ``PHASE/BOARD``; empty for the last board of the phase that ends last."""
     winners: int = Field(default=3, ge=0)
     """How many places."""
     tolerance: float = Field(default=0.005, ge=0)
     """By which the score may differ."""
     reply_by: Time | None = None
-    """Until when they deliver what is needed; the next place follows those who do not."""
+    """Until when those deliver who are asked first; null for ``reply_days`` from then on. What counts is when the
+    upload of a file began."""
+    reply_days: int = Field(default=7, gt=0)
+    """Of 24 hours each, for those who are asked later, in the place of others."""
+    remind_days: tuple[Annotated[int, Field(gt=0)], ...] = (3, 1)
+    """Before that time ends: a letter each to those who have not delivered."""
+    upload_bytes: int = Field(default=32 * 2**30, gt=0)
+    """Of the container image, and of the weights."""
     container: Container = Container()
     """Limits of what they deliver."""
 
@@ -320,6 +329,12 @@ class Contest(Frozen):
         for what, names in (("phases", [p.name for p in self.phases]), ("tracks", [t.name for t in self.tracks])):
             if len(set(names)) < len(names):
                 raise ValueError(f"two {what} have one name: rename one")
+        boards = [f"{phase.name}/{board.name}" for phase in self.phases for board in phase.boards]
+        if self.replication.board and self.replication.board not in boards:
+            raise ValueError(
+                f"replication goes by the board {self.replication.board}, which is not there: "
+                f"name one of {', '.join(boards)}"
+            )
         if self.challenge == "own" and not self.profile:
             raise ValueError("challenge own has no profile: name the rule to score by")
         return self
@@ -327,6 +342,14 @@ class Contest(Frozen):
     def find_phase(self, name: str) -> Phase | None:
         """The phase of a name; None if there is none."""
         return next((phase for phase in self.phases if phase.name == name), None)
+
+    def find_final_board(self) -> tuple[Phase, Board] | None:
+        """Whose first places are the winners; None if there is no board."""
+        boards = [(phase, board) for phase in self.phases for board in phase.boards]
+        if self.replication.board:
+            return next(one for one in boards if f"{one[0].name}/{one[1].name}" == self.replication.board)
+        # Of those that end at the same time the last one of the file.
+        return max(reversed(boards), key=lambda one: one[0].end, default=None)
 
 
 def make_schema() -> dict[str, Any]:

@@ -188,5 +188,6 @@ def list_gaps(contest: Contest) -> list[str]:
     if contest.teams.ordered and contest.teams.locks_at is None:
         gaps.append("teams has no locks_at: members and their order may change to the end")
     if contest.replication.winners and contest.replication.reply_by is None:
-        gaps.append("replication has no reply_by: nobody can be late")
+        days = contest.replication.reply_days
+        gaps.append(f"replication has no reply_by: those who are asked first have {days} days, too")
     return gaps

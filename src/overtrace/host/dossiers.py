@@ -123,6 +123,8 @@ def find_lacks(team: Team, contest: Contest, at: datetime) -> list[str]:
     """All that is missing before a final rank, a sentence each; empty if nothing is."""
     if team.withdrawn_at is not None:
         return ["the team was withdrawn"]
+    if team.disqualified_at is not None:
+        return [f"the team is disqualified: {team.disqualified_why}"]
     return [
         *_find_lacks_of_members(team, contest, at),
         *_find_lacks_of_method(team, contest),

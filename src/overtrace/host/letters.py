@@ -4,6 +4,7 @@ None tells what strangers typed about themselves to an address that is not confi
 Subjects hold no names: they are kept when a letter is sent and its text is not.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
@@ -113,6 +114,65 @@ def roster(site: Site, team: str, what: str) -> Letter:
         f"Your team: {what}",
         f"Your team {team!r} has changed: {what}. All members are asked to look at it, and to agree to their order, at",
         f"{site.address}/team",
+    )
+
+
+def asked(site: Site, place: int, until: datetime, *, promoted: bool) -> Letter:
+    """To the members of a team among the first places."""
+    moved = "A team before yours has dropped out, and yours moves up. " if promoted else ""
+    return _write(
+        site,
+        "Your team is asked for its container",
+        f"{moved}Your team has rank {place} on the final board. For this rank to become final, it delivers the "
+        "container image and the weights that made its answer; they are run again here. See what is wanted, or say "
+        "that you do not deliver, at",
+        f"{site.address}/team/delivery",
+        f"Both files have to begin to come before {_show(until)}; whoever does not deliver until then has no rank, and "
+        "the next team follows.",
+    )
+
+
+def reminder(site: Site, until: datetime, gaps: Sequence[str]) -> Letter:
+    """To the members of a team that has not delivered."""
+    said = "; ".join(gaps) if gaps else "all is there, but it was not handed over"
+    return _write(
+        site,
+        "Reminder: your container is waited for",
+        f"Your team has time until {_show(until)} to deliver its container. What is missing: {said}. Deliver it, or "
+        "say that you do not, at",
+        f"{site.address}/team/delivery",
+    )
+
+
+def delivered(site: Site, image: str, weights: str) -> Letter:
+    """To the members of a team that has delivered."""
+    return _write(
+        site,
+        "Your delivery is here",
+        "All that was asked for is here, and stands:",
+        f"container image, SHA-256 {image}\nweights, SHA-256 {weights}",
+        "It is run again; what comes of it is shown at",
+        f"{site.address}/winners",
+    )
+
+
+def dropped(site: Site, why: str) -> Letter:
+    """To the members of a team that has no final rank any more."""
+    return _write(
+        site,
+        "Your team has no final rank",
+        f"Your team has no rank on the final board any more. {why[:1].upper()}{why[1:]}.",
+        f"If you think that this is wrong, write to {site.contest.organisers[0].email}.",
+    )
+
+
+def to_organisers(site: Site, what: str) -> Letter:
+    """To organisers, when something has moved on by itself."""
+    return _write(
+        site,
+        f"Winners: {what}",
+        f"{what[:1].upper()}{what[1:]}. See the state of all at",
+        f"{site.address}/organise/winners",
     )
 
 

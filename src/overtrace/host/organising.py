@@ -7,13 +7,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from overtrace.errors import Refused
+from overtrace.errors import BadOption, NotFound, Refused
 from overtrace.host import submissions
 from overtrace.host.events import record
+from overtrace.host.names import clean_line
 from overtrace.host.submissions import change
 from overtrace.host.tables import Event, Job, JobState, Mail, Member, State, Submission, Team
 
 MOST_SHOWN = 200
+MOST_REASON = 200
 RECENT = timedelta(days=1)
 
 
@@ -54,6 +56,47 @@ def requeue(session: Session, submission_id: str, at: datetime, actor: str) -> N
     if not (change(session, back) and change(session, queued)):
         raise Refused(f"submission {submission.number} is {submission.state}: only one that has failed is put back")
     record(session, actor, "submission.put back", f"submission:{submission_id}", at)
+
+
+def disqualify(session: Session, team_id: str, why: str, at: datetime, actor: str) -> None:
+    """Take a team off all boards, until it is taken back; it cannot send in anything meanwhile.
+
+    Args:
+        why: in one line that everyone may read.
+    Raises:
+        BadOption: if the reason is none.
+        NotFound: if there is no such team.
+        Refused: if it is disqualified already.
+    """
+    said = clean_line(why, "the reason", MOST_REASON)
+    if not said:
+        raise BadOption("the reason is empty: say why, in one line that everyone may read")
+    team = _lock_team(session, team_id)
+    if team.disqualified_at is not None:
+        raise Refused(f"team {team.name} is disqualified already")
+    team.disqualified_at, team.disqualified_why = at, said
+    record(session, actor, "team.disqualified", f"team:{team_id}", at, why=said)
+
+
+def reinstate(session: Session, team_id: str, at: datetime, actor: str) -> None:
+    """Take a disqualification back.
+
+    Raises:
+        NotFound: if there is no such team.
+        Refused: if it is not disqualified.
+    """
+    team = _lock_team(session, team_id)
+    if team.disqualified_at is None:
+        raise Refused(f"team {team.name} is not disqualified")
+    team.disqualified_at, team.disqualified_why = None, ""
+    record(session, actor, "team.reinstated", f"team:{team_id}", at)
+
+
+def _lock_team(session: Session, team_id: str) -> Team:
+    team = session.get(Team, team_id, with_for_update=True, populate_existing=True)
+    if team is None:
+        raise NotFound("there is no such team: look at the list of them")
+    return team
 
 
 def list_submissions(session: Session, wanted: Filter, before: str = "") -> Sequence[Submission]:

@@ -17,6 +17,7 @@ from overtrace.host.contest import Board, Contest, Phase
 from overtrace.host.dossiers import find_lacks
 from overtrace.host.events import record
 from overtrace.host.public import name_board
+from overtrace.host.removals import read_removed, read_waits
 from overtrace.host.tables import Fact, Member, Score, State, Submission, Team
 
 RELEASED = "released boards"
@@ -37,6 +38,8 @@ class Standing:
     lacks: Mapping[str, list[str]]
     """What each of them lacks for a final rank."""
     history: Mapping[str, list[tuple[datetime, float]]]
+    removed: Mapping[str, tuple[str, str]]
+    """Name and reason of each team that has no place any more, by id; the ranks of the others have closed up."""
 
     @property
     def names(self) -> dict[str, str]:
@@ -60,7 +63,8 @@ class Standing:
         rows = as_table(self.places, self.names)
         for row in rows:
             row["provisional"] = bool(self.lacks[row["team_id"]])
-        return {"phase": self.phase.name, "board": self.board.name, "title": self.board.title, "rows": rows}
+        facts = {"phase": self.phase.name, "board": self.board.name, "title": self.board.title, "rows": rows}
+        return {**facts, "removed": [{"team": team, "reason": why} for team, why in self.removed.values()]}
 
     def as_csv(self) -> str:
         """For spreadsheets."""
@@ -116,7 +120,10 @@ def is_shown(phase: Phase, board: Board, released: Iterable[str], at: datetime) 
 
 def read_standing(session: Session, contest: Contest, phase: Phase, board: Board, at: datetime) -> Standing:
     """A board, out of the rows as they are now; what has no score is in none of them."""
-    rows = _read_rows(session, phase, board)
+    removed = read_removed(session, contest, phase, board)
+    waits = read_waits(session, contest, phase, board)
+    sent = _read_rows(session, phase, board)
+    rows = [row for row in sent if row.team not in removed]
     places = rank_rows(rows, board.entry, board.rank_by)
     teams = _read_teams(session, {place.row.team for place in places})
     return Standing(
@@ -125,8 +132,9 @@ def read_standing(session: Session, contest: Contest, phase: Phase, board: Board
         places,
         list(dict.fromkeys(title for place in places for title in place.row.columns)),
         teams,
-        {team.id: find_lacks(team, contest, at) for team in teams.values()},
+        {team.id: find_lacks(team, contest, at) + waits.get(team.id, []) for team in teams.values()},
         find_history(rows),
+        {team: said for team, said in removed.items() if any(row.team == team for row in sent)},
     )
 
 

@@ -69,12 +69,14 @@ def lock_team(session: Session, team_id: str) -> Team:
     """The row of a team, which no other transaction that locks it sees before this one has ended.
 
     Raises:
-        Refused: if the team is withdrawn.
+        Refused: if the team is withdrawn or disqualified.
     """
     query = select(Team).where(Team.id == team_id).with_for_update().execution_options(populate_existing=True)
     team = session.scalars(query).one()
     if team.withdrawn_at is not None:
         raise Refused(f"team {team.name} is withdrawn: ask an organiser")
+    if team.disqualified_at is not None:
+        raise Refused(f"team {team.name} is disqualified: ask an organiser")
     return team
 
 

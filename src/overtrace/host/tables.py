@@ -68,6 +68,18 @@ class State(StrEnum):
 FINAL = frozenset({State.SCORED, State.REJECTED, State.FAILED, State.CANCELLED})
 
 
+class FileKind(StrEnum):
+    """Of what is uploaded."""
+
+    ANSWER = "answer"
+    DOCUMENT = "document"
+    """That describes a method."""
+    IMAGE = "image"
+    """Of a container, as a winner delivers it."""
+    WEIGHTS = "weights"
+    """Of its model."""
+
+
 class JobState(StrEnum):
     """Of a job."""
 
@@ -77,8 +89,11 @@ class JobState(StrEnum):
     GIVEN_UP = "given up"
 
 
-def _states(enum: type[StrEnum]) -> Enum:
-    return Enum(enum, native_enum=False, length=16, values_callable=lambda states: [state.value for state in states])
+def states_of(enum: type[StrEnum], length: int = 16) -> Enum:
+    """The column of an enum, kept as the words that people read."""
+    return Enum(
+        enum, native_enum=False, length=length, values_callable=lambda states: [state.value for state in states]
+    )
 
 
 NAMES = {
@@ -210,6 +225,10 @@ class Team(Base):
     """When the team said that its declarations are complete, if only that there are none."""
     created_at: Mapped[datetime]
     withdrawn_at: Mapped[datetime | None]
+    disqualified_at: Mapped[datetime | None]
+    """By an organiser; may be undone."""
+    disqualified_why: Mapped[str] = mapped_column(String(300), default="")
+    """For everyone."""
     contact: Mapped[Person] = relationship()
     members: Mapped[list["Member"]] = relationship(back_populates="team", order_by="Member.position")
     declarations: Mapped[list["Declaration"]] = relationship(order_by="Declaration.id")
@@ -277,8 +296,9 @@ class Upload(Base):
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     team_id: Mapped[str] = mapped_column(ForeignKey("teams.id"), index=True)
     person_id: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    kind: Mapped[FileKind] = mapped_column(states_of(FileKind), default=FileKind.ANSWER)
     phase: Mapped[str] = mapped_column(String(64))
-    """Empty: of a description, not an answer."""
+    """Of an answer; empty for other files."""
     name: Mapped[str] = mapped_column(String(200))
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
@@ -310,7 +330,7 @@ class Submission(Base):
     received_at: Mapped[datetime]
     """When its upload began."""
     accepted_at: Mapped[datetime]
-    state: Mapped[State] = mapped_column(_states(State))
+    state: Mapped[State] = mapped_column(states_of(State))
     charged: Mapped[bool]
     """Whether it costs a try."""
     reason: Mapped[str] = mapped_column(String(300), default="")
@@ -358,7 +378,7 @@ class Job(Base):
     __tablename__ = "jobs"
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"), unique=True)
-    state: Mapped[JobState] = mapped_column(_states(JobState))
+    state: Mapped[JobState] = mapped_column(states_of(JobState))
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]
     """Not before: later after each attempt that was lost."""

@@ -18,14 +18,14 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from overtrace.errors import NotFound, Refused
-from overtrace.host import submissions
+from overtrace.host import deliveries, submissions
 from overtrace.host.blobs import Blobs, digest_file
 from overtrace.host.contest import Contest
 from overtrace.host.database import Database
 from overtrace.host.events import record
 from overtrace.host.ids import new_id
 from overtrace.host.submissions import change, lock_team
-from overtrace.host.tables import Submission, Upload
+from overtrace.host.tables import FileKind, Submission, Upload
 
 MOST_OPEN = 4
 """Files that a team may have on their way at one time."""
@@ -51,7 +51,8 @@ class Offer:
     size: int
     sha256: str
     phase: str = ""
-    """Empty: a description of a method, not an answer."""
+    """Of an answer; empty for other files."""
+    kind: FileKind = FileKind.ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class Uploads:
                 id=new_id(at),
                 team_id=team_id,
                 person_id=person_id,
+                kind=offer.kind,
                 phase=offer.phase,
                 name=offer.name,
                 size=offer.size,
@@ -129,6 +131,8 @@ class Uploads:
         """
         with self._hold(upload_id) as file:
             upload = self.find(upload_id)
+            if upload.kind != FileKind.ANSWER:
+                raise Refused(f"upload {upload_id} is of the kind {upload.kind}, no {FileKind.ANSWER}")
             if upload.ended_at is None:
                 self._keep(upload, file, at)
             with self.database.write() as session:
@@ -136,8 +140,8 @@ class Uploads:
             self._place(upload_id).unlink(missing_ok=True)
             return submission
 
-    def complete_document(self, upload_id: str, at: datetime) -> Upload:
-        """Keep a description that is here whole, as a blob; again, and it is the same one.
+    def complete_file(self, upload_id: str, at: datetime) -> Upload:
+        """Keep a file that is no answer and is here whole, as a blob; again, and it is the same one.
 
         Raises:
             Refused: if bytes are missing or are others than was said.
@@ -145,8 +149,8 @@ class Uploads:
         """
         with self._hold(upload_id) as file:
             upload = self.find(upload_id)
-            if upload.phase:
-                raise Refused(f"upload {upload_id} is an answer, not a description")
+            if upload.kind == FileKind.ANSWER:
+                raise Refused(f"upload {upload_id} is of the kind {upload.kind}: complete it as that")
             if upload.ended_at is None:
                 self._keep(upload, file, at)
                 self._end(upload_id, "kept", at)
@@ -190,7 +194,11 @@ class Uploads:
         return upload
 
     def _renew(self, session: Session, upload: Upload, at: datetime) -> None:
-        if upload.phase and not self._takes(session, upload, upload.started_at) and self._takes(session, upload, at):
+        if (
+            upload.kind == FileKind.ANSWER
+            and not self._takes(session, upload, upload.started_at)
+            and self._takes(session, upload, at)
+        ):
             upload.started_at = at
             record(session, f"person:{upload.person_id}", "upload.begun anew", f"upload:{upload.id}", at)
 
@@ -202,15 +210,25 @@ class Uploads:
         return True
 
     def _judge(self, session: Session, team_id: str, offer: Offer, at: datetime) -> None:
-        phase = self.contest.find_phase(offer.phase)
-        most = MOST_DOCUMENT_BYTES if phase is None else phase.limits.upload_bytes
+        most = self._find_limit(offer)
         if offer.size > most:
             raise Refused(f"{offer.name} has {offer.size:,} bytes: at most {most:,} are taken: pack it better")
-        if offer.phase:
+        if offer.kind == FileKind.ANSWER:
             submissions.judge(session, self.contest, team_id, offer.phase, at)
+        elif offer.kind != FileKind.DOCUMENT:
+            deliveries.judge(session, team_id, at)
         others = select(func.count()).where(Upload.team_id == team_id, Upload.ended_at.is_(None))
         if (session.scalar(others) or 0) >= MOST_OPEN:
             raise Refused(f"{MOST_OPEN} files of your team are on their way: complete one, or give it up")
+
+    def _find_limit(self, offer: Offer) -> int:
+        if offer.kind == FileKind.DOCUMENT:
+            return MOST_DOCUMENT_BYTES
+        if offer.kind != FileKind.ANSWER:
+            return self.contest.replication.upload_bytes
+        phase = self.contest.find_phase(offer.phase)
+        # Of a phase that is not there, submissions.judge says so.
+        return offer.size if phase is None else phase.limits.upload_bytes
 
     def _keep(self, upload: Upload, file: int, at: datetime) -> None:
         """Put a whole file into the store."""
@@ -264,7 +282,14 @@ def _refuse_odd(offer: Offer) -> None:
 
 
 def _find_same(session: Session, team_id: str, offer: Offer) -> Upload | None:
-    same = {"team_id": team_id, "phase": offer.phase, "size": offer.size, "sha256": offer.sha256, "ended_at": None}
+    same = {
+        "team_id": team_id,
+        "kind": offer.kind,
+        "phase": offer.phase,
+        "size": offer.size,
+        "sha256": offer.sha256,
+        "ended_at": None,
+    }
     return session.scalars(select(Upload).filter_by(**same).order_by(Upload.id)).first()
 
 

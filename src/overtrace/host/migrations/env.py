@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from alembic import context
 
+from overtrace.host import tables_after  # noqa: F401 (its tables are among those of Base)
 from overtrace.host.tables import Base, Instant
 
 

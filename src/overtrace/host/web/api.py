@@ -16,15 +16,18 @@ from starlette.responses import Response
 
 from overtrace import __version__
 from overtrace.errors import NotFound, Refused
+from overtrace.host import deliveries
 from overtrace.host import submissions as store
 from overtrace.host.contest import Phase
+from overtrace.host.deliveries import FILES, find_delivery, find_gaps
 from overtrace.host.outcome import Outcome
 from overtrace.host.preflight import find_scored_phase
 from overtrace.host.queue import read_queue
 from overtrace.host.receipts import find_key, make_receipt, show_public_key
 from overtrace.host.results import find_own, find_result, list_results
 from overtrace.host.standings import is_shown, read_released
-from overtrace.host.tables import Upload
+from overtrace.host.tables import FileKind, Upload
+from overtrace.host.tables_after import Delivery
 from overtrace.host.uploads import Offer
 from overtrace.host.web.boards import choose_board, see_standing
 from overtrace.host.web.errors import TooOften
@@ -41,7 +44,8 @@ Json = dict[str, Any]
 class Announcement(BaseModel):
     """A file that is about to come."""
 
-    phase: str = Field(max_length=64)
+    phase: str = Field(default="", max_length=64)
+    kind: FileKind = FileKind.ANSWER
     name: str = Field(max_length=200)
     size: int
     sha256: str = Field(max_length=64)
@@ -121,11 +125,13 @@ def team(host: Host, known: Reader) -> Json:
 @router.post("/uploads", status_code=201)
 def begin(file: Announcement, host: Host, known: Submitter) -> Json:
     """Announce a file, or go on with it: deadlines go by the first time."""
-    find_scored_phase(host.contest, file.phase)
+    if file.kind == FileKind.ANSWER:
+        find_scored_phase(host.contest, file.phase)
     with host.database.read() as session:
         own = find_own_team(session, known)
-    upload = host.uploads.begin(own.id, known.id, Offer(file.name, file.size, file.sha256, file.phase), known.at)
-    return _show_upload(upload)
+    phase = file.phase if file.kind == FileKind.ANSWER else ""
+    offer = Offer(file.name, file.size, file.sha256, phase, file.kind)
+    return _show_upload(host.uploads.begin(own.id, known.id, offer, known.at))
 
 
 @router.get("/uploads/{upload_id}")
@@ -164,14 +170,33 @@ def check_upload(request: Request, upload_id: str, host: Host, known: Submitter)
 
 @router.post("/uploads/{upload_id}/complete")
 def complete(upload_id: str, host: Host, known: Submitter, note: Note | None = None) -> Json:
-    """Make a submission of a file that is here whole; again, and it is the same one."""
-    find_upload(host, known, upload_id)
+    """Make a submission of a file that is here whole, or a part of a delivery; again, and it is the same one."""
+    if find_upload(host, known, upload_id).kind in FILES:
+        return complete_delivery(host, known, upload_id)
     submission = host.uploads.complete(upload_id, host.clock())
     with host.database.write() as session:
         if note is not None and note.note.strip():
             store.annotate(session, submission.id, note.note.strip(), host.clock(), known.actor)
         receipt = make_receipt(session, host.contest, submission)
     return {**_show(host, known, submission.id), "receipt": receipt}
+
+
+@router.get("/delivery")
+def show_delivery(host: Host, known: Reader) -> Json:
+    """What one's team is asked to deliver, and what is missing."""
+    with host.database.read() as session:
+        found = find_delivery(session, find_own_team(session, known).id)
+        if found is None:
+            raise NotFound("your team was not asked for a container: the first places are, after the last phase")
+        return _show_delivery(host, found, known.at)
+
+
+@router.post("/delivery/hand-over")
+def hand_over(host: Host, known: Submitter) -> Json:
+    """Say that it is complete."""
+    with host.database.write() as session:
+        deliveries.hand_over(session, host.site, known.id, known.at)
+    return show_delivery(host, known)
 
 
 @router.delete("/uploads/{upload_id}", status_code=204)
@@ -256,6 +281,25 @@ def find_upload(host: Settings, known: Known, upload_id: str) -> Upload:
         if find_own_team(session, known).id != upload.team_id:
             raise NotFound(f"there is no upload {upload_id}: begin a new one")
     return upload
+
+
+def complete_delivery(host: Settings, known: Known, upload_id: str) -> Json:
+    """Let a file that is here whole be part of a delivery."""
+    upload = host.uploads.complete_file(upload_id, host.clock())
+    with host.database.write() as session:
+        return _show_delivery(host, deliveries.attach(session, upload, host.clock()), known.at)
+
+
+def _show_delivery(host: Settings, one: Delivery, at: datetime) -> Json:
+    return {
+        "state": one.state.value,
+        "reason": one.reason,
+        "place": one.place,
+        "due_at": one.due_at.isoformat(),
+        "image": one.image,
+        "weights": one.weights,
+        "missing": find_gaps(one, host.site, at),
+    }
 
 
 def _show(host: Settings, known: Known, submission_id: str) -> Json:

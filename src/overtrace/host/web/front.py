@@ -39,7 +39,7 @@ def list_dates(contest: Contest) -> list[tuple[datetime, str]]:
     if contest.teams.locks_at is not None:
         dates.append((contest.teams.locks_at, "Teams lock: members, order and track stand"))
     if contest.replication.reply_by is not None:
-        dates.append((contest.replication.reply_by, "Replies for the replication are due"))
+        dates.append((contest.replication.reply_by, "Winners have delivered their containers"))
     dates += [(phase.start, f"{phase.title} begins") for phase in contest.phases]
     return sorted(dates, key=lambda date: date[0])
 

@@ -108,7 +108,7 @@ def find_limit(path: str) -> int:
     """How many bytes a request to an address may have."""
     if path.startswith("/api/v1/uploads/"):
         return MOST_PART_BYTES
-    if path in ("/submit", "/submit/check"):
+    if path in ("/submit", "/submit/check", "/team/delivery/file"):
         return MOST_FORM_BYTES + ROOM
     if path.startswith("/api/v1/check/"):
         return MOST_FORM_BYTES

@@ -1,6 +1,8 @@
 """The pages of the organisers."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
 from sqlalchemy import select
 from starlette.responses import Response, StreamingResponse
 
@@ -106,6 +108,24 @@ def teams(request: Request, host: Host, known: Organiser) -> Response:
             for team in organising.list_teams(session)
         ]
         return render(request, "organise_teams.html", {"teams": found})
+
+
+@router.post("/teams/{team_id}/disqualify")
+def disqualify(
+    request: Request, host: Host, known: Organiser, team_id: str, why: Annotated[str, Form()] = ""
+) -> Response:
+    """Take one off all boards."""
+    with host.database.write() as session:
+        organising.disqualify(session, team_id, why, known.at, known.actor)
+    return go(request, "/organise/teams", "The team is off all boards, until you take that back.")
+
+
+@router.post("/teams/{team_id}/reinstate")
+def reinstate(request: Request, host: Host, known: Organiser, team_id: str) -> Response:
+    """Put it back."""
+    with host.database.write() as session:
+        organising.reinstate(session, team_id, known.at, known.actor)
+    return go(request, "/organise/teams", "The team is on the boards again.")
 
 
 @router.get("/log")

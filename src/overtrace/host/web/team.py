@@ -9,10 +9,11 @@ from starlette.responses import Response
 from overtrace.errors import BadOption, OvertraceError, Refused
 from overtrace.host import dossiers, invitations
 from overtrace.host import teams as rosters
+from overtrace.host.deliveries import find_delivery
 from overtrace.host.dossiers import find_declarations, find_lacks
 from overtrace.host.markdown import count_words
 from overtrace.host.sending import send_file
-from overtrace.host.tables import Team
+from overtrace.host.tables import FileKind, Team
 from overtrace.host.web.errors import TooOften, describe
 from overtrace.host.web.settings import Host, Settings
 from overtrace.host.web.views import go, render
@@ -20,6 +21,7 @@ from overtrace.host.web.visitors import Anyone, Known, Someone
 
 router = APIRouter()
 Field = Annotated[str, Form()]
+DOCUMENT = FileKind.DOCUMENT
 
 
 @router.get("/team")
@@ -164,8 +166,8 @@ def document(request: Request, host: Host, known: Someone, file: UploadFile) -> 
     """Attach a description."""
     with host.database.read() as session:
         found = find_own_team(session, known)
-    upload = send_file(host.uploads, found.id, known.id, "", file.filename or "", file.file, known.at)
-    host.uploads.complete_document(upload.id, host.clock())
+    upload = send_file(host.uploads, found.id, known.id, "", file.filename or "", file.file, known.at, DOCUMENT)
+    host.uploads.complete_file(upload.id, host.clock())
     with host.database.write() as session:
         dossiers.attach_document(session, known.id, upload.sha256, upload.name, host.clock())
     return go(request, "/team", "The description is attached.")
@@ -232,6 +234,7 @@ def _describe(session: Session, host: Settings, known: Known, found: Team) -> di
         "order": ",".join(member.person_id for member in members),
         "agreed": all(member.agreed_at is not None for member in members if member.person_id == known.id),
         "is_contact": found.contact_id == known.id,
+        "delivery": find_delivery(session, found.id),
         "locked": rosters.is_locked(host.contest, known.at),
         "invitations": invitations.list_invitations(session, found, known.at),
         "declarations": find_declarations(found),

@@ -7,8 +7,10 @@ from starlette.responses import Response, StreamingResponse
 from overtrace.errors import NotFound
 from overtrace.host.board import Place
 from overtrace.host.contest import Board, Phase
+from overtrace.host.deliveries import find_delivery
 from overtrace.host.dossiers import find_declarations, find_lacks
 from overtrace.host.organising import list_teams
+from overtrace.host.removals import say_wait
 from overtrace.host.standings import is_shown, list_boards, read_released
 from overtrace.host.tables import Team
 from overtrace.host.teams import find_members
@@ -43,7 +45,9 @@ def team(request: Request, team_id: str, host: Host, visitor: Anyone) -> Respons
             "declarations": find_declarations(found),
             "track": track,
         }
-        lacks = find_lacks(found, host.contest, visitor.at)
+        delivery = find_delivery(session, team_id)
+        lacks = find_lacks(found, host.contest, visitor.at) + say_wait(delivery)
+        facts["delivery"] = delivery
         facts["places"] = find_places(request, host, visitor, team_id)
         return render(request, "team_public.html", {"team": found, "lacks": lacks, **facts})
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from overtrace.host import markdown
+from overtrace.host.removals import is_over
 from overtrace.host.uploads import Gap
 from overtrace.host.web.errors import LogInFirst, TooOften, describe, wants_json
 from overtrace.host.web.settings import find_settings
@@ -42,6 +43,7 @@ def render(request: Request, page: str, facts: Mapping[str, Any] | None = None, 
             head=request.app.state.ticker.head,
             said=said,
             provider=settings.provider is not None,
+            has_winners=is_over(settings.contest, request.state.at),
             form_token=lambda: _draw_form_token(request),
             form_token_value=lambda: make_form_token(request),
             **(facts or {}),
@@ -103,6 +105,7 @@ def _environment() -> Environment:
         "age": show_age,
         "bytes": show_bytes,
         "number": show_number,
+        "sentence": lambda words: f"{words[:1].upper()}{words[1:]}." if words else "",
         "markdown": lambda text: Markup(markdown.render(text)),
     }
     environment.globals["static"] = find_static

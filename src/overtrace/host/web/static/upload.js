@@ -1,23 +1,28 @@
-// Sends an answer in parts, so that it goes on after a break where it stopped. Without this script the form sends it
+// Sends a file in parts, so that it goes on after a break where it stopped. Without this script the form sends it
 // in one piece.
 (function () {
   "use strict";
-  const form = document.getElementById("submit-form");
-  if (!form) return;
-  const bar = document.getElementById("upload-bar");
-  const line = document.getElementById("upload-line");
-  const PART = Math.min(4194304, Number(form.dataset.partBytes));
+  const first = document.querySelector("form[data-part-bytes]");
+  if (!first) return;
+  const PART = Math.min(4194304, Number(first.dataset.partBytes));
   const WAITS = [1, 2, 4, 8, 15, 30, 30, 30, 30, 30];
 
-  form.addEventListener("submit", (event) => {
+  // Of the form that is sent: its fields, and where it says how far it is.
+  let form, bar, line;
+
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("form[data-part-bytes]")) return;
+    form = event.target;
+    bar = form.querySelector("progress");
+    line = form.querySelector("[role=status]");
     if (event.submitter && event.submitter.formAction.endsWith("/check")) return;
     const file = form.elements.file.files[0];
     if (!file) return;
     event.preventDefault();
     for (const button of form.querySelectorAll("button")) button.disabled = true;
     send(file).then((done) => {
-      line.textContent = "Accepted as submission " + done.number + ".";
-      location.assign("/submissions");
+      line.textContent = done.number ? "Accepted as submission " + done.number + "." : "It is here.";
+      location.assign(form.dataset.then);
     }).catch((error) => {
       line.textContent = error.message;
       line.className = "line";
@@ -31,7 +36,8 @@
     line.hidden = bar.hidden = false;
     line.textContent = "Reading the file";
     const sha256 = await digest(file, (share) => { bar.value = share; });
-    const offer = { phase: form.elements.phase.value, name: file.name, size: file.size, sha256: sha256 };
+    const what = form.dataset.kind ? { kind: form.dataset.kind } : { phase: form.elements.phase.value };
+    const offer = Object.assign(what, { name: file.name, size: file.size, sha256: sha256 });
     const upload = await ask("POST", "/api/v1/uploads", JSON.stringify(offer));
     let offset = upload.received;
     while (offset < file.size) {
@@ -42,7 +48,7 @@
     }
     bar.value = 1;
     line.textContent = "Checking that all bytes are there";
-    const note = JSON.stringify({ note: form.elements.note.value });
+    const note = JSON.stringify({ note: form.elements.note ? form.elements.note.value : "" });
     return ask("POST", "/api/v1/uploads/" + upload.id + "/complete", note);
   }
 

@@ -1,0 +1,68 @@
+"""What a host keeps of the time after the last phase: what winners deliver, and what came of it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from overtrace.host.tables import Base, Submission, Team, states_of
+
+
+class DeliveryState(StrEnum):
+    """Of a delivery; the last five are final, unless an organiser asks again."""
+
+    ASKED = "asked"
+    REMINDED = "reminded"
+    DELIVERED = "delivered"
+    VERIFYING = "verifying"
+    VERIFIED = "verified"
+    """Run again, it scores the same."""
+    WITHIN = "within tolerance"
+    FAILED = "failed"
+    DECLINED = "declined"
+    NOT_DELIVERED = "not delivered"
+
+
+PENDING = frozenset({DeliveryState.ASKED, DeliveryState.REMINDED})
+"""Something is waited for from the team."""
+GOOD = frozenset({DeliveryState.VERIFIED, DeliveryState.WITHIN})
+DROPPED = frozenset({DeliveryState.FAILED, DeliveryState.DECLINED, DeliveryState.NOT_DELIVERED})
+"""The team has no final rank, and the next one moves up."""
+
+
+class Delivery(Base):
+    """What a team among the first places is asked to deliver, once in a contest."""
+
+    __tablename__ = "deliveries"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    team_id: Mapped[str] = mapped_column(ForeignKey("teams.id"), unique=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"))
+    """That stood for it on the board: its scores are what the container has to reach."""
+    place: Mapped[int]
+    """On the board, when it was asked."""
+    promoted: Mapped[bool]
+    """Asked because a team before it has dropped out."""
+    state: Mapped[DeliveryState] = mapped_column(states_of(DeliveryState))
+    reason: Mapped[str] = mapped_column(String(300), default="")
+    """In words, for everyone: why it is in this state."""
+    asked_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    """When a file has to have begun to come."""
+    reminders: Mapped[int] = mapped_column(default=0)
+    """How many of the times for a letter have passed."""
+    image: Mapped[str] = mapped_column(String(64), default="")
+    """SHA-256; empty until it is here whole."""
+    image_name: Mapped[str] = mapped_column(String(200), default="")
+    image_size: Mapped[int] = mapped_column(BigInteger, default=0)
+    weights: Mapped[str] = mapped_column(String(64), default="")
+    """SHA-256, which the team claimed before it sent them."""
+    weights_name: Mapped[str] = mapped_column(String(200), default="")
+    weights_size: Mapped[int] = mapped_column(BigInteger, default=0)
+    delivered_at: Mapped[datetime | None]
+    decided_at: Mapped[datetime | None]
+    verdict: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """All that running it again said, for organisers."""
+    team: Mapped[Team] = relationship()
+    submission: Mapped[Submission] = relationship()

@@ -1,0 +1,160 @@
+"""After the end: winners are asked, deliver by page and by client, or drop out, on a host whose clock is turned."""
+
+from datetime import timedelta
+
+import pytest
+
+from overtrace.cli.progress import Bar
+from overtrace.errors import NotFound, Refused
+from overtrace.host.client import deliver, read_answer
+from overtrace.host.connection import Connection
+from tests.support.web import END, make_phase, post, serve_contest, wait_for
+
+DAY = timedelta(days=1)
+DUE = END + 7 * DAY
+IMAGE, WEIGHTS = b"image " * 100_000, b"weights " * 1000
+NAMES = ("Ada", "Bob", "Cy", "Dee")
+
+
+@pytest.fixture
+def host(tmp_path):
+    rules = {"replication": {"winners": 2}, "description": {"required": False}}
+    with serve_contest(tmp_path, make_phase(limits={"per_day": 9, "at_once": 9}), **rules) as served:
+        yield served
+
+
+@pytest.fixture
+def people(host):
+    """Four teams in this order, which lack nothing."""
+    made = [host.add_person(name) for name in NAMES]
+    for number, person in enumerate(made):
+        host.add_team(f"Team {person.name}", person)
+        host.give(host.submit(person), 0.9 - number / 10)
+        post(host.enter(person), "/team", "/team/declarations/complete")
+    return made
+
+
+def ask(host):
+    host.clock.fixed = END
+    olga = host.add_person("Olga")
+    assert post(host.enter(olga), "/organise/winners", "/organise/winners/ask").status_code == 303
+    return olga
+
+
+def ranks(host):
+    board = host.client().get("/api/v1/boards/test/all").json()
+    return [(row["rank"], row["team"]) for row in board["rows"]], [one["team"] for one in board["removed"]]
+
+
+def count_letters(host, person, words):
+    return sum(
+        person.email in text and words in text for text in (path.read_text() for path in host.mails.glob("*.eml"))
+    )
+
+
+def turn(host, at, person, words, letters):
+    """The clock; and wait for what the host does of itself."""
+    host.clock.fixed = at
+    wait_for(lambda: count_letters(host, person, words) == letters)
+
+
+def deliver_by_client(host, person, folder):
+    """As ``overtrace deliver`` does."""
+    (folder / "image.tar").write_bytes(IMAGE)
+    (folder / "weights.bin").write_bytes(WEIGHTS)
+    program = host.program(person, "read", "submit")
+    connection = Connection(host.address, program.headers["authorization"].removeprefix("Bearer "))
+    files = [
+        read_answer(folder / name, "", "", Bar(), kind)
+        for name, kind in (("image.tar", "image"), ("weights.bin", "weights"))
+    ]
+    try:
+        return deliver(connection, host.address, files, Bar())
+    finally:
+        connection.close()
+
+
+def test_the_next_follows_one_that_never_replies(host, people, tmp_path, monkeypatch):
+    ada, bob, cy, dee = people
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with pytest.raises(NotFound, match="was not asked"):
+        deliver_by_client(host, ada, tmp_path)
+    olga = ask(host)
+    wait_for(lambda: count_letters(host, bob, "asked for its container") == 1)
+    made = deliver_by_client(host, ada, tmp_path)
+    assert (made["state"], made["missing"]) == ("delivered", [])
+    # The same command once more finds it done.
+    assert deliver_by_client(host, ada, tmp_path) == made
+    turn(host, DUE - 3 * DAY, bob, "Reminder", 1)
+    turn(host, DUE - DAY, bob, "Reminder", 2)
+    turn(host, DUE, cy, "asked for its container", 1)
+    turn(host, DUE, bob, "no final rank", 1)
+    assert (count_letters(host, ada, "Reminder"), count_letters(host, dee, "container")) == (0, 0)
+    assert ranks(host) == ([(1, "Team Ada"), (2, "Team Cy"), (3, "Team Dee")], ["Team Bob"])
+    assert "the container image is missing" in host.client().get("/board/test/all").text
+    page = host.client().get("/winners").text
+    assert [state in page for state in ("delivered", "not delivered", "moved up")] == [True] * 3
+    with pytest.raises(Refused, match="is not delivered"):
+        deliver_by_client(host, bob, tmp_path)
+    olga = host.enter(olga)
+    log = olga.get("/organise/log?action=delivery.").text
+    wanted = ("delivery.asked", "delivery.reminded", "delivery.file kept", "delivery.not delivered")
+    assert [word in log for word in wanted] == [True] * 4
+    sent = [olga.get(link).content for link in read_links(olga)]
+    assert sent == [IMAGE, WEIGHTS]
+
+
+def read_links(olga):
+    page = olga.get("/organise/winners").text
+    return [f"/organise/winners/{part.split(chr(34))[0]}" for part in page.split('href="/organise/winners/')[1:]]
+
+
+def test_a_delivery_by_pages_alone(host, people):
+    ask(host)
+    ada = host.enter(people[0])
+    here = "/team/delivery"
+    for kind, content in (("image", IMAGE), ("weights", WEIGHTS)):
+        assert "is missing" in ada.get(here).text
+        sent = post(ada, here, f"{here}/file", files={"file": (f"{kind}.bin", content)}, kind=kind)
+        assert sent.status_code == 303
+    assert post(ada, here, f"{here}/hand-over").status_code == 303
+    assert "delivered" in ada.get(here).text
+    # It stands.
+    again = post(ada, "/team", f"{here}/file", files={"file": ("image.bin", b"other")}, kind="image")
+    assert again.status_code == 409
+    assert "ask the organisers" in again.text
+    assert post(ada, "/team", f"{here}/decline", sure="yes").status_code == 409
+
+
+def test_one_that_declines_has_said_so(host, people):
+    ask(host)
+    bob = host.enter(people[1])
+    assert post(bob, "/team/delivery", "/team/delivery/decline").status_code == 400
+    assert post(bob, "/team/delivery", "/team/delivery/decline", sure="yes").status_code == 303
+    wait_for(lambda: count_letters(host, people[2], "asked for its container") == 1)
+    assert ranks(host) == ([(1, "Team Ada"), (2, "Team Cy"), (3, "Team Dee")], ["Team Bob"])
+
+
+def test_pages_of_winners_are_for_those_whom_they_concern(host, people):
+    olga = host.enter(host.add_person("Olga"))
+    assert "ends at 2026-06-01" in olga.get("/organise/winners").text
+    assert post(olga, "/account", "/organise/winners/ask").status_code == 409
+    assert '<a href="/winners"' not in olga.get("/").text
+    host.clock.fixed = END
+    assert post(olga, "/organise/winners", "/organise/winners/ask").status_code == 303
+    dee, one = host.enter(people[3]), read_deadline_form(olga)
+    assert "was not asked" in dee.get("/team/delivery").text
+    assert post(dee, "/account", "/team/delivery/file", files={"file": ("a", b"a")}, kind="image").status_code == 409
+    for path in ("/organise/winners/ask", f"/organise/winners/{one}/drop", f"/organise/winners/{one}/deadline"):
+        assert post(dee, "/account", path, reason="x", until="2027-01-01").status_code == 403
+        assert olga.post(path, data={"reason": "x"}).status_code == 403
+    assert dee.get(f"/organise/winners/{one}/image.bin").status_code == 403
+    assert olga.get(f"/organise/winners/{one}/image.bin").status_code == 404
+    assert post(olga, "/organise/winners", f"/organise/winners/{one}/deadline", until="soon").status_code == 400
+    assert post(olga, "/organise/winners", f"/organise/winners/{one}/deadline", until="2026-07-01").status_code == 303
+    assert "2026-07-01 00:00" in host.client().get("/winners").text
+    assert host.client().get("/api/v1/delivery").status_code == 401
+
+
+def read_deadline_form(olga):
+    return olga.get("/organise/winners").text.split('action="/organise/winners/')[1].split("/")[0]
