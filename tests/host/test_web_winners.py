@@ -8,6 +8,8 @@ from overtrace.cli.progress import Bar
 from overtrace.errors import NotFound, Refused
 from overtrace.host.client import deliver, read_answer
 from overtrace.host.connection import Connection
+from overtrace.host.dossiers import declare_complete
+from tests.support.submissions import add_score
 from tests.support.web import END, make_phase, post, serve_contest, wait_for
 
 DAY = timedelta(days=1)
@@ -19,7 +21,7 @@ NAMES = ("Ada", "Bob", "Cy", "Dee")
 @pytest.fixture
 def host(tmp_path):
     rules = {"replication": {"winners": 2}, "description": {"required": False}}
-    with serve_contest(tmp_path, make_phase(limits={"per_day": 9, "at_once": 9}), **rules) as served:
+    with serve_contest(tmp_path, make_phase("final"), **rules) as served:
         yield served
 
 
@@ -28,9 +30,10 @@ def people(host):
     """Four teams in this order, which lack nothing."""
     made = [host.add_person(name) for name in NAMES]
     for number, person in enumerate(made):
-        host.add_team(f"Team {person.name}", person)
-        host.give(host.submit(person), 0.9 - number / 10)
-        post(host.enter(person), "/team", "/team/declarations/complete")
+        team = host.add_team(f"Team {person.name}", person)
+        add_score(host.settings.database, team, person, 0.9 - number / 10)
+        with host.settings.database.write() as session:
+            declare_complete(session, person.id, host.clock())
     return made
 
 
@@ -42,7 +45,7 @@ def ask(host):
 
 
 def ranks(host):
-    board = host.client().get("/api/v1/boards/test/all").json()
+    board = host.client().get("/api/v1/boards/final/all").json()
     return [(row["rank"], row["team"]) for row in board["rows"]], [one["team"] for one in board["removed"]]
 
 
@@ -91,7 +94,7 @@ def test_the_next_follows_one_that_never_replies(host, people, tmp_path, monkeyp
     turn(host, DUE, bob, "no final rank", 1)
     assert (count_letters(host, ada, "Reminder"), count_letters(host, dee, "container")) == (0, 0)
     assert ranks(host) == ([(1, "Team Ada"), (2, "Team Cy"), (3, "Team Dee")], ["Team Bob"])
-    assert "the container image is missing" in host.client().get("/board/test/all").text
+    assert "the container image is missing" in host.client().get("/board/final/all").text
     page = host.client().get("/winners").text
     assert [state in page for state in ("delivered", "not delivered", "moved up")] == [True] * 3
     with pytest.raises(Refused, match="is not delivered"):
@@ -114,7 +117,7 @@ def test_a_delivery_by_pages_alone(host, people):
     ada = host.enter(people[0])
     here = "/team/delivery"
     for kind, content in (("image", IMAGE), ("weights", WEIGHTS)):
-        assert "is missing" in ada.get(here).text
+        assert "Missing before it can be handed over" in ada.get(here).text
         sent = post(ada, here, f"{here}/file", files={"file": (f"{kind}.bin", content)}, kind=kind)
         assert sent.status_code == 303
     assert post(ada, here, f"{here}/hand-over").status_code == 303
@@ -136,11 +139,14 @@ def test_one_that_declines_has_said_so(host, people):
 
 
 def test_pages_of_winners_are_for_those_whom_they_concern(host, people):
-    olga = host.enter(host.add_person("Olga"))
-    assert "ends at 2026-06-01" in olga.get("/organise/winners").text
-    assert post(olga, "/account", "/organise/winners/ask").status_code == 409
-    assert '<a href="/winners"' not in olga.get("/").text
+    organiser = host.add_person("Olga")
+    early = host.enter(organiser)
+    assert "ends at 2026-06-01" in early.get("/organise/winners").text
+    assert post(early, "/account", "/organise/winners/ask").status_code == 409
+    assert '<a href="/winners"' not in early.get("/").text
     host.clock.fixed = END
+    olga = host.enter(organiser)
+    assert '<a href="/winners"' in olga.get("/").text
     assert post(olga, "/organise/winners", "/organise/winners/ask").status_code == 303
     dee, one = host.enter(people[3]), read_deadline_form(olga)
     assert "was not asked" in dee.get("/team/delivery").text
