@@ -7,7 +7,6 @@ import pytest
 
 from overtrace.errors import BadOption, Refused
 from overtrace.host import announcement
-from overtrace.host.announcement import find_final_board
 from overtrace.host.person_data import erase_person
 from overtrace.host.submissions import hide, unhide
 from tests.support.announced import hold, serve_over
@@ -181,14 +180,14 @@ def test_the_board_whose_ranks_are_final():
     late["boards"] = [make_board("public"), make_board("private", shown="after")]
 
     def find(**facts):
-        found = find_final_board(make_contest(phases=[early, late], **facts))
+        found = make_contest(phases=[early, late], **facts).find_final_board()
         return found and (found[0].name, found[1].name)
 
     assert find() == ("late", "private")
     assert find(results={"board": "early/all"}) == ("early", "all")
     late["boards"] = [make_board("a"), make_board("b")]
     assert find() == ("late", "a")
-    assert find_final_board(make_contest()) is None
+    assert make_contest().find_final_board() is None
 
 
 def test_a_contest_without_boards_announces_nothing(over):

@@ -11,14 +11,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from overtrace.errors import BadOption, Refused
-from overtrace.host.contest import Award, Board, Contest, Phase
+from overtrace.host.contest import Award, Contest, Phase
 from overtrace.host.dossiers import find_lacks
 from overtrace.host.events import record
 from overtrace.host.markdown import find_title
 from overtrace.host.names import clean_line
 from overtrace.host.organising import list_teams
 from overtrace.host.public import name_board
-from overtrace.host.standings import Standing, find_board, is_shown, list_boards, read_released, read_standing
+from overtrace.host.standings import Standing, find_board, is_shown, read_released, read_standing
 from overtrace.host.tables import FINAL, Fact, Member, Person, State, Submission, Team, Upload
 from overtrace.host.teams import find_members
 
@@ -119,24 +119,13 @@ class Announcement(Kept):
         return {entry.team: entry.name for entry in self.entries}
 
 
-def find_final_board(contest: Contest) -> tuple[Phase, Board] | None:
-    """The board whose ranks are final unless organisers choose another one; None if there is no board."""
-    boards = list_boards(contest)
-    named = [one for one in boards if name_board(one[0].name, one[1].name) == contest.results.board]
-    if named or not boards:
-        return next(iter(named), None)
-    end = max(phase.end for phase, _ in boards)
-    last = [one for one in boards if one[0].end == end]
-    return next((one for one in last if one[1].shown != "live"), last[0])
-
-
 def read_draft(session: Session, contest: Contest) -> Draft:
     """What is prepared; where nothing is, what the contest's file and the database say.
 
     Raises:
         Refused: if the contest has no board.
     """
-    final = find_final_board(contest)
+    final = contest.find_final_board()
     if final is None:
         raise Refused("the contest has no board: there is nothing to announce")
     fact = session.get(Fact, DRAFT)

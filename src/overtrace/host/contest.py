@@ -237,10 +237,8 @@ class Container(Frozen):
 class Replication(Frozen):
     """How the first places are run again, and who follows those who do not deliver."""
 
-    board: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62})?$")] = ""
-    """Whose first places are asked, as ``PHASE/BOARD``; empty for the last board of the phase that ends last."""
     winners: int = Field(default=3, ge=0)
-    """How many places."""
+    """How many places, of the board whose ranks are final (``results``)."""
     tolerance: float = Field(default=0.005, ge=0)
     """By which the score may differ."""
     reply_by: Time | None = None
@@ -329,12 +327,6 @@ class Contest(Frozen):
         for what, names in (("phases", [p.name for p in self.phases]), ("tracks", [t.name for t in self.tracks])):
             if len(set(names)) < len(names):
                 raise ValueError(f"two {what} have one name: rename one")
-        boards = [f"{phase.name}/{board.name}" for phase in self.phases for board in phase.boards]
-        if self.replication.board and self.replication.board not in boards:
-            raise ValueError(
-                f"replication goes by the board {self.replication.board}, which is not there: "
-                f"name one of {', '.join(boards)}"
-            )
         if self.challenge == "own" and not self.profile:
             raise ValueError("challenge own has no profile: name the rule to score by")
         return self
@@ -344,12 +336,14 @@ class Contest(Frozen):
         return next((phase for phase in self.phases if phase.name == name), None)
 
     def find_final_board(self) -> tuple[Phase, Board] | None:
-        """Whose first places are the winners; None if there is no board."""
+        """The board whose ranks are final unless organisers choose another one; None if there is no board."""
         boards = [(phase, board) for phase in self.phases for board in phase.boards]
-        if self.replication.board:
-            return next(one for one in boards if f"{one[0].name}/{one[1].name}" == self.replication.board)
-        # Of those that end at the same time the last one of the file.
-        return max(reversed(boards), key=lambda one: one[0].end, default=None)
+        named = [one for one in boards if f"{one[0].name}/{one[1].name}" == self.results.board]
+        if named or not boards:
+            return next(iter(named), None)
+        end = max(phase.end for phase, _ in boards)
+        last = [one for one in boards if one[0].end == end]
+        return next((one for one in last if one[1].shown != "live"), last[0])
 
 
 def make_schema() -> dict[str, Any]:

@@ -13,7 +13,6 @@ from overtrace.host.tree import Key, Tree, show_path
 
 PATTERNS = {
     "^[a-z0-9]": "wanted small letters, digits and hyphens, as in test-2026",
-    "^([a-z0-9]": "wanted PHASE/BOARD, as in test/all",
     "^([0-9a-f]": "wanted the 64 small hexadecimal digits of a SHA-256, as sha256sum prints them",
     "^[^@": "wanted an e-mail address",
 }
