@@ -58,8 +58,8 @@ def look(database: Database, at: datetime, site: Site = SITE) -> list[str]:
 def read_states(database: Database) -> list[str]:
     """What each that was asked is."""
     with database.read() as session:
-        query = select(Delivery).order_by(Delivery.asked_at, Delivery.place).options(joinedload(Delivery.team))
-        return [f"{one.team.name.removeprefix('Team ')}: {one.state}" for one in session.scalars(query)]
+        query = select(Delivery).options(joinedload(Delivery.team))
+        return sorted(f"{one.team.name.removeprefix('Team ')}: {one.state}" for one in session.scalars(query))
 
 
 def count_letters(database: Database, person: Person | str, words: str) -> int:
