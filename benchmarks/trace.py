@@ -26,12 +26,12 @@ from overtrace.decode.parameters import Parameters
 from overtrace.models.card import DetectParameters, read_card
 from overtrace.models.runtime import load_network
 from overtrace.models.shipped import find_model
-from overtrace.raster.arrays import load
 from overtrace.raster.grid import Box, within
 from overtrace.raster.lattice import Lattice
 from overtrace.raster.source import open_raster
+from overtrace.raster.store import Folder, save
 from overtrace.raster.view import View, open_view
-from overtrace.trace.assemble import Assembler
+from overtrace.trace.assemble import Assembler, combine
 from overtrace.trace.draw import draw_block
 from overtrace.trace.job import Job
 from overtrace.trace.methods import METHODS
@@ -115,11 +115,13 @@ def compare_with_libraries(folder: Path, size: int) -> list[str]:
 
 def trace_planes(view: View, planes: np.ndarray, folder: Path) -> int:
     """From planes to shapely polygons as a trace does it, its scratch files included; the number of polygons."""
-    folder.mkdir()
+    store = Folder(folder)
     job = Job(
         view=view,
         model=Path(),
+        sha256="",
         runtime="openvino",
+        device="cpu",
         views=1,
         workers=1,
         task="planes",
@@ -129,17 +131,21 @@ def trace_planes(view: View, planes: np.ndarray, folder: Path) -> int:
         detect=DetectParameters(),
         simplify_px=SIMPLIFY_PX,
         keep_labels=False,
-        folder=folder,
+        store=store,
     )
     for block in job.blocks:
         core = block.core
         keep_planes(job, block, planes[:, core.row : core.row + core.height, core.col : core.col + core.width])
-    settle_seeds(job)
+    for layer in range(1, len(job.layers)):
+        for node in range(len(job.layers[layer])):
+            settle_seeds(job, layer, node)
     assembler = Assembler(METHODS["planes"].measures, job.parameters)
     count = 0
-    for block in job.blocks:
-        draw_block(job, block, label_block(job, block))
-        for instances in assembler.add(block.index, load(job.outlines_file(block))):
+    measures = METHODS["planes"].measures
+    for group in range(job.groups):
+        drawn = [draw_block(job, block, label_block(job, block)) for block in job.blocks_of(group)]
+        save(store, job.outlines(group), combine(drawn, measures))
+        for instances in assembler.add(group, store.load(job.outlines(group))):
             count += len(to_shapely(instances.polygons, np.eye(2, 3)))
     return count
 

@@ -1,10 +1,9 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from overtrace.decode.components import Components, label_components, label_seeds, settle_ids, touching_pairs
+from overtrace.decode.components import Components, label_components, label_seeds
 from overtrace.decode.parameters import Parameters
 
 
@@ -47,34 +46,3 @@ def test_the_highest_value_of_each_component():
 def test_a_seed_is_inside_an_object_away_from_touch_and_outline():
     planes = np.array([[[128, 128, 128, 127]], [[127, 128, 1, 1]], [[64, 64, 63, 64]]], np.uint8)
     np.testing.assert_array_equal(paint(label_seeds(planes, Parameters()), 1, 4), [[1, 0, 0, 0]])
-
-
-@pytest.mark.parametrize("cut", [1, 7, 16, 29])
-def test_ids_do_not_depend_on_where_the_image_is_cut(cut):
-    mask = (np.random.default_rng(cut).random((30, 30)) < 0.6).astype(np.uint8)
-    whole = label_components(mask)
-    plane = np.random.default_rng(cut).integers(0, 256, (30, 30), dtype=np.uint8)
-    no_pairs = np.zeros((2, 0), np.int64)
-    wanted, wanted_peaks = settle_ids(whole.area, whole.first, whole.highest(plane), no_pairs, 3)
-    top, bottom = label_components(mask[:cut]), label_components(mask[cut:])
-    above, below = paint(top, cut, 30), paint(bottom, 30 - cut, 30)
-    ids, peaks = settle_ids(
-        np.concatenate([top.area, bottom.area]),
-        np.concatenate([top.first, bottom.first + cut * 30]),
-        np.concatenate([top.highest(plane[:cut]), bottom.highest(plane[cut:])]),
-        touching_pairs(above[-1], below[0], 0, len(top.area)),
-        3,
-    )
-    joined = np.concatenate([above, np.where(below > 0, below + len(top.area), 0)])
-    for cut_up, in_one in ((ids, wanted), (peaks, wanted_peaks)):
-        np.testing.assert_array_equal(
-            np.concatenate([[0], cut_up])[joined], np.concatenate([[0], in_one])[paint(whole, 30, 30)]
-        )
-
-
-def test_small_seeds_are_dropped_by_the_size_of_their_whole_set():
-    ids, peaks = settle_ids(
-        np.array([2, 2, 3]), np.array([0, 10, 5]), np.array([7, 9, 8], np.uint8), np.array([[0], [1]]), min_seed_px=4
-    )
-    np.testing.assert_array_equal(ids, [1, 1, 0])
-    np.testing.assert_array_equal(peaks, [9, 9, 8])

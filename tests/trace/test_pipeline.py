@@ -18,6 +18,7 @@ from rasterio.transform import Affine
 
 from benchmarks.scene import write_image
 from overtrace.errors import BadManifest, BadOption, BadOutput, OvertraceError
+from overtrace.raster import pyramid
 from overtrace.trace.options import Length, Options
 from overtrace.trace.pipeline import trace
 from tests.support.identity_model import write_identity_model
@@ -63,6 +64,14 @@ def assert_same(found: tuple[np.ndarray, ...], expected: tuple[np.ndarray, ...])
 def test_the_answer_does_not_depend_on_how_it_is_cut(scene, expected, tmp_path, block, workers, executor):
     assert len(expected[0]) > 800
     assert_same(run(scene, tmp_path / "cut.gpkg", block=block, workers=workers, executor=executor), expected)
+
+
+@pytest.mark.parametrize(("groups", "fan"), [(1, 2), (4, 3), (9, 8)])
+def test_the_answer_does_not_depend_on_how_blocks_are_grouped(scene, expected, tmp_path, monkeypatch, groups, fan):
+    monkeypatch.setattr(pyramid, "GROUPS_WANTED", groups)
+    monkeypatch.setattr(pyramid, "FAN", fan)
+    assert [len(layer) for layer in pyramid.lay_layers(5, 5)][:2] == [25, {1: 1, 4: 9, 9: 25}[groups]]
+    assert_same(run(scene, tmp_path / "grouped.gpkg", block=256, workers=2), expected)
 
 
 def test_a_learned_score_does_not_depend_on_how_it_is_cut(scene, expected, tmp_path):
@@ -117,13 +126,13 @@ def test_a_run_that_is_killed_again_and_again_resumes_to_the_same_answer(scene, 
     chance = random.Random(executor)
     for more in (0, 8, 20):
         process = start(scene, out, "--resume", "--executor", executor)
-        blocks = len(list(scratch.glob("*-*"))) + more + chance.randrange(4)
-        while process.poll() is None and len(list(scratch.glob("*-*"))) < blocks:
+        blocks = len(list(scratch.rglob("*-*"))) + more + chance.randrange(4)
+        while process.poll() is None and len(list(scratch.rglob("*-*"))) < blocks:
             time.sleep(0.005)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         assert not out.exists()
-    assert len(list(scratch.glob("*-*"))) > 0
+    assert len(list(scratch.rglob("*-*"))) > 0
     process = start(scene, out, "--resume", "--executor", executor)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
@@ -145,6 +154,9 @@ def break_off(scene, out: Path, **options) -> None:
             if self.left == 0:
                 raise KeyboardInterrupt
 
+        def say(self, text: str) -> None:
+            pass
+
     with pytest.raises(KeyboardInterrupt):
         trace([scene[0]], [out], Options(model=str(scene[1]), block=256, **options), progress=Impatient())
 
@@ -152,7 +164,7 @@ def break_off(scene, out: Path, **options) -> None:
 def test_damaged_scratch_files_are_made_again(scene, expected, tmp_path):
     out = tmp_path / "out.gpkg"
     break_off(scene, out)
-    first, second, *_ = sorted((tmp_path / ".out.gpkg.scratch" / "image-00000").glob("answer-*"))
+    first, second, *_ = sorted((tmp_path / ".out.gpkg.scratch" / "image-00000").rglob("answer-*"))
     content = bytearray(first.read_bytes())
     content[len(content) // 2] ^= 255
     first.write_bytes(content)

@@ -71,7 +71,7 @@ def test_the_same_bytes_after_kills(image, expected, tmp_path):
     for _ in range(3):
         process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
         begun = time.monotonic() + 60
-        while not any(tmp_path.glob(".*/image-*/answer-*")) and time.monotonic() < begun:
+        while not any(tmp_path.glob(".*/image-*/*/answer-*")) and time.monotonic() < begun:
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.5))
         os.killpg(process.pid, signal.SIGKILL)

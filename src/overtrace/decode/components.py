@@ -256,31 +256,3 @@ def touching_pairs(
     both = (one > 0) & (other > 0)
     pairs = np.stack([one[both].astype(np.int64) + (one_offset - 1), other[both].astype(np.int64) + (other_offset - 1)])
     return np.unique(pairs, axis=1)
-
-
-def settle_ids(
-    area: NDArray[np.int64],
-    first: NDArray[np.int64],
-    peak: NDArray[np.uint8],
-    pairs: NDArray[np.int64],
-    min_seed_px: int,
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """The id of each component of all blocks: its set's first pixel in the whole image, plus 1.
-
-    Args:
-        area: (n,) pixels of each component.
-        first: (n,) row-major index in the whole image of its first pixel.
-        peak: (n,) its highest value.
-        pairs: (2, m) components that touch across a border.
-        min_seed_px: sets of fewer pixels get id 0.
-    Returns:
-        (n,) ids, and (n,) the highest value of the set.
-    """
-    root = join_pairs(len(area), pairs[0], pairs[1])
-    total = np.zeros(len(area), np.int64)
-    np.add.at(total, root, area)
-    earliest = np.full(len(area), np.iinfo(np.int64).max)
-    np.minimum.at(earliest, root, first)
-    highest = np.zeros(len(area), np.uint8)
-    np.maximum.at(highest, root, peak)
-    return np.where(total[root] >= min_seed_px, earliest[root] + 1, 0), highest[root]

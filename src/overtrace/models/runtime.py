@@ -6,6 +6,7 @@ are then taken in the same order whatever else goes on.
 
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ from overtrace.errors import BadModel, BadOption
 from overtrace.models.card import Card, read_card
 
 Runtime = Literal["openvino", "onnxruntime"]
+Device = Literal["any", "cpu", "cuda"]
+"""``any``: a GPU where the runtime has one."""
 RUNTIMES: tuple[Runtime, ...] = ("openvino", "onnxruntime")
 
 Planes = npt.NDArray[np.float32]
@@ -80,11 +83,14 @@ class Network:
         return request
 
 
-def load_network(path: str | Path, *, runtime: Runtime = "openvino", workers: int = 1) -> Network:
+def load_network(
+    path: str | Path, *, runtime: Runtime = "openvino", workers: int = 1, device: Device = "any"
+) -> Network:
     """Load a model file.
 
     Args:
         workers: threads that will call ``run`` at the same time.
+        device: what ONNX Runtime runs it on; OpenVINO runs it on the CPU.
     Raises:
         BadModel: if the file is damaged, is not ours, or holds another network than its card says.
         BadOption: if the runtime is unknown or not installed.
@@ -93,8 +99,17 @@ def load_network(path: str | Path, *, runtime: Runtime = "openvino", workers: in
     if runtime == "openvino":
         return _load_openvino(str(path), card, workers)
     if runtime == "onnxruntime":
-        return _load_onnxruntime(str(path), card)
+        return _load_onnxruntime(str(path), card, device)
     raise BadOption(f"--runtime {runtime} is unknown: wanted {' or '.join(RUNTIMES)}")
+
+
+def find_device(runtime: Runtime) -> Device:
+    """What a network runs on here, if nothing else is said."""
+    if runtime != "onnxruntime" or find_spec("onnxruntime") is None:
+        return "cpu"
+    import onnxruntime
+
+    return "cuda" if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else "cpu"
 
 
 def _load_openvino(path: str, card: Card, workers: int) -> Network:
@@ -136,7 +151,7 @@ def _load_openvino(path: str, card: Card, workers: int) -> Network:
     return Network(card, make_request)
 
 
-def _load_onnxruntime(path: str, card: Card) -> Network:
+def _load_onnxruntime(path: str, card: Card, device: Device) -> Network:
     try:
         import onnxruntime
     except ImportError as error:
@@ -147,7 +162,10 @@ def _load_onnxruntime(path: str, card: Card) -> Network:
     options.use_deterministic_compute = True
     options.log_severity_level = 3
     providers: list[Any] = ["CPUExecutionProvider"]
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if device == "cuda" and not has_cuda:
+        raise BadOption("ONNX Runtime has no CUDA here: pip install onnxruntime-gpu in the place of onnxruntime")
+    if has_cuda and device != "cpu":
         # TF32 keeps 10 of 23 bits; a search for the fastest convolution may choose another one on each run.
         providers.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}))
     try:

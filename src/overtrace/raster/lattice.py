@@ -4,7 +4,9 @@ Tiling is worked out along one axis and then multiplied out, so each rule is wri
 Windows lie on a fixed lattice that starts at pixel (0, 0), so a pixel's answer never depends on the block it is in.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from overtrace.raster.grid import Box, Grid
 
@@ -73,7 +75,7 @@ class Lattice:
             for start in range(0, length, self.stride)
         ]
 
-    def blocks(self, grid: Grid, block: int) -> list[Block]:
+    def blocks(self, grid: Grid, block: int) -> "Blocks":
         """Blocks of at least ``block`` pixels a side, rounded up to whole cells, row by row.
 
         Raises:
@@ -81,16 +83,50 @@ class Lattice:
         """
         if block < 1:
             raise ValueError(f"a block of {block} pixels is empty")
-        row_groups = self._groups(grid.height, block)
-        col_groups = self._groups(grid.width, block)
-        pairs = [(rows, cols) for rows in row_groups for cols in col_groups]
-        return [_block(index, rows, cols) for index, (rows, cols) in enumerate(pairs)]
+        return Blocks(self._groups(grid.height, block), self._groups(grid.width, block))
 
     def _groups(self, length: int, block: int) -> list[list[Span]]:
         """The spans of one axis, as many in each group as a block holds."""
         cells = -(-block // self.stride)
         spans = self.cover(length)
         return [spans[first : first + cells] for first in range(0, len(spans), cells)]
+
+
+class Blocks(Sequence[Block]):
+    """The blocks of an image, row by row, each made when it is asked for: a country has a million of them."""
+
+    def __init__(self, rows: list[list[Span]], cols: list[list[Span]]) -> None:
+        """Args:
+        rows: the spans of each row of blocks; ``cols`` likewise.
+        """
+        self._rows = rows
+        self._cols = cols
+
+    @property
+    def down(self) -> int:
+        """Rows of blocks."""
+        return len(self._rows)
+
+    @property
+    def across(self) -> int:
+        """Blocks in one row."""
+        return len(self._cols)
+
+    def __len__(self) -> int:
+        return self.down * self.across
+
+    @overload
+    def __getitem__(self, index: int) -> Block: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Block]: ...
+
+    def __getitem__(self, index: int | slice) -> Block | list[Block]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        index = range(len(self))[index]
+        row, col = divmod(index, self.across)
+        return _block(index, self._rows[row], self._cols[col])
 
 
 def _block(index: int, rows: list[Span], cols: list[Span]) -> Block:

@@ -14,6 +14,10 @@ class Progress(Protocol):
         """So many more pixels of it are done."""
         ...
 
+    def say(self, text: str) -> None:
+        """Something has happened that the user should know."""
+        ...
+
 
 class Silent:
     """Tells nobody."""
@@ -22,4 +26,7 @@ class Silent:
         """Nothing."""
 
     def advance(self, pixels: int) -> None:
+        """Nothing."""
+
+    def say(self, text: str) -> None:
         """Nothing."""

@@ -1,60 +1,120 @@
 """Where a worker stands: a job, and the network once it is needed."""
 
 import pickle
+import threading
+import uuid
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from overtrace.models.runtime import Network, load_network
 from overtrace.models.views import add_views
+from overtrace.raster.store import Store, is_whole, save
+from overtrace.trace.assemble import combine
 from overtrace.trace.draw import draw_block
 from overtrace.trace.job import Job
 from overtrace.trace.methods import METHODS
 
+JOB = "job"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that is done with every group, or with every node of a layer."""
+
+    name: Literal["predict", "settle", "draw", "check", "tidy"]
+    layer: int = 1
+
 
 class Bench:
-    """A job that can be worked on, block by block, from any thread; sent to another process by its path alone."""
+    """A job that can be worked on, group by group, from any thread; sent to another process by its store alone."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, token: str) -> None:
+        """Args:
+        token: of this run: files of the same name may have meant something else in an earlier one.
+        """
         self.job = job
+        self.token = token
         self.method = METHODS[job.task]
+        self.find_model: Callable[[], Path] = lambda: job.model
+        self.threads = job.workers
+        """Of this process that run the network at the same time."""
+        self._network: Network | None = None
+        self._loading = threading.Lock()
 
-    @cached_property
-    def network(self) -> Network:
-        """Loaded when first asked for."""
-        network = load_network(self.job.model, runtime=self.job.runtime, workers=self.job.workers)
-        return add_views(network, self.job.views)
+    def prepare(self) -> Network:
+        """Load the network now, if it is not."""
+        with self._loading:
+            if self._network is None:
+                job = self.job
+                network = load_network(self.find_model(), runtime=job.runtime, workers=self.threads, device=job.device)
+                self._network = add_views(network, job.views)
+            return self._network
 
-    def prepare(self) -> None:
-        """Load the network now, before threads ask for it at the same time."""
-        assert self.network
+    def work(self, step: Step, index: int) -> bool:
+        """Do a step with a group or a node; what a check finds, else True."""
+        match step.name:
+            case "predict":
+                self.predict(index)
+            case "settle":
+                self.method.settle(self.job, step.layer, index)
+            case "draw":
+                self.draw(index)
+            case "tidy":
+                self.tidy(index)
+            case "check":
+                return self.is_drawn(index)
+        return True
 
-    def predict(self, index: int) -> None:
-        """First pass over block ``index``."""
-        self.method.predict(self.job, self.network, self.job.blocks[index])
+    def predict(self, group: int) -> None:
+        """First pass over a group: what is there already is kept."""
+        for block in self.job.blocks_of(group):
+            if not is_whole(self.job.store, self.job.answer(block)):
+                self.method.predict(self.job, self.prepare(), block)
+        self.method.settle(self.job, 1, group)
 
-    def settle(self) -> None:
-        """Between the passes, once all blocks have been predicted."""
-        self.method.settle(self.job)
+    def draw(self, group: int) -> None:
+        """Second pass over a group."""
+        if self.is_drawn(group):
+            return
+        job = self.job
+        blocks = [draw_block(job, block, self.method.label(job, block)) for block in job.blocks_of(group)]
+        save(job.store, job.outlines(group), combine(blocks, self.method.measures))
 
-    def draw(self, index: int) -> None:
-        """Second pass over block ``index``."""
-        block = self.job.blocks[index]
-        draw_block(self.job, block, self.method.label(self.job, block))
+    def is_drawn(self, group: int) -> bool:
+        """Whether the second pass over a group is done."""
+        job = self.job
+        labels = (job.labels(block) for block in job.blocks_of(group)) if job.keep_labels else ()
+        return is_whole(job.store, job.outlines(group)) and all(is_whole(job.store, name) for name in labels)
 
-    def __reduce__(self) -> tuple[Callable[[Path], "Bench"], tuple[Path]]:
-        return open_bench, (self.job.folder,)
+    def tidy(self, group: int) -> None:
+        """Remove what the second pass needed."""
+        for block in self.job.blocks_of(group):
+            self.job.store.remove(self.job.answer(block))
+
+    def __reduce__(self) -> tuple[Callable[[Store, str], "Bench"], tuple[Store, str]]:
+        return open_bench, (self.job.store, self.token)
 
 
 def keep_bench(job: Job) -> Bench:
-    """Keep a job in its folder, for processes to open."""
-    (job.folder / "job").write_bytes(pickle.dumps(job))
-    return Bench(job)
+    """Keep a job in its store, for processes to open."""
+    job.store.write(JOB, [pickle.dumps(job)])
+    return Bench(job, uuid.uuid4().hex)
+
+
+_opening = threading.Lock()
+
+
+def open_bench(store: Store, token: str) -> Bench:
+    """The job in a store; a process opens it once a run."""
+    with _opening:
+        return _open_bench(store, token)
 
 
 @lru_cache(maxsize=1)
-def open_bench(folder: Path) -> Bench:
-    """The job in a folder; a process opens it once."""
-    job = pickle.loads((folder / "job").read_bytes())
+def _open_bench(store: Store, token: str) -> Bench:
+    job = pickle.loads(store.read(JOB))
     assert isinstance(job, Job)
-    return Bench(job)
+    return Bench(job, token)

@@ -11,11 +11,12 @@ from overtrace.decode.detections import find_survivors, keep_largest, paint
 from overtrace.decode.parameters import Parameters
 from overtrace.models.detections import find_in_block
 from overtrace.models.runtime import Network
-from overtrace.raster.arrays import Arrays, load, save
+from overtrace.raster.arrays import Arrays
 from overtrace.raster.detections import Detections, concatenate
 from overtrace.raster.grid import Box, overlap, within
 from overtrace.raster.lattice import Block
 from overtrace.raster.source import clip
+from overtrace.raster.store import save
 from overtrace.trace.assemble import Rated
 from overtrace.trace.draw import Labelled
 from overtrace.trace.job import Job
@@ -34,19 +35,26 @@ def predict_block(job: Job, network: Network, block: Block) -> None:
         "masks": np.rint(found.masks * LEVELS).astype(np.uint8),
         "valid": valid,
     }
-    save(job.answer_file(block), arrays)
+    save(job.store, job.answer(block), arrays)
 
 
-def settle_detections(job: Job) -> None:
-    """Drop double finds and keep the id of each detection, by block; 0 for those that are dropped."""
-    found = [load(job.answer_file(block), ["boxes", "scores", "classes"]) for block in job.blocks]
+def settle_detections(job: Job, layer: int, index: int) -> None:
+    """At the uppermost node: drop double finds and keep the id of each detection, by block; 0 for those dropped.
+
+    A rank is known only when all are: this holds the boxes of the whole image in memory, some 50 bytes each.
+    """
+    if layer < len(job.layers) - 1:
+        return
+    found = [job.store.load(job.answer(block), ["boxes", "scores", "classes"]) for block in job.blocks]
     boxes, scores, classes = (np.concatenate([part[name] for part in found]) for name in ("boxes", "scores", "classes"))
     kept = find_survivors(boxes, scores, classes, job.detect.overlap)
     ids = np.zeros(len(scores), np.int64)
     ids[kept] = np.arange(1, len(kept) + 1)
     ends = np.cumsum([len(part["scores"]) for part in found])
     by_block = np.split(ids, ends[:-1])
-    save(job.ids_file, {f"ids-{block.index}": part for block, part in zip(job.blocks, by_block, strict=True)})
+    for group in range(job.groups):
+        numbers = [block.index for block in job.blocks_of(group)]
+        save(job.store, job.node(1, group), {f"ids-{number}": by_block[number] for number in numbers})
 
 
 def label_block(job: Job, block: Block) -> Labelled:
@@ -88,11 +96,10 @@ def _find_objects(job: Job, box: Box) -> list[tuple[Block, NDArray[np.intp], NDA
     """The blocks near a box, which of the detections of each reach into it, and the boxes and ids of those."""
     # The centre of an object lies in the core of its window, and the object in the window.
     near = job.blocks_in(job.widen(box, job.lattice.margin))
-    ids = load(job.ids_file, [f"ids-{other.index}" for other in near])
     found = []
     for other in near:
-        boxes = load(job.answer_file(other), ["boxes"])["boxes"]
-        here = ids[f"ids-{other.index}"]
+        boxes = job.store.load(job.answer(other), ["boxes"])["boxes"]
+        here = job.store.load(job.node(1, job.group_of(other.index)), [f"ids-{other.index}"])[f"ids-{other.index}"]
         reaches = (boxes[:, 0] < box.col + box.width) & (box.col < boxes[:, 2])
         reaches &= (boxes[:, 1] < box.row + box.height) & (box.row < boxes[:, 3])
         chosen = np.flatnonzero(reaches & (here > 0))
@@ -104,7 +111,7 @@ def _read_objects(job: Job, box: Box) -> tuple[Detections, NDArray[np.int64]]:
     """The objects that reach into a box, by id, and their ids."""
     parts, ids = [], []
     for other, chosen, boxes, here in _find_objects(job, box):
-        stored = load(job.answer_file(other), ["scores", "classes", "masks"])
+        stored = job.store.load(job.answer(other), ["scores", "classes", "masks"])
         masks = stored["masks"][chosen].astype(np.float32) / LEVELS
         parts.append(Detections(boxes, stored["scores"][chosen], stored["classes"][chosen], masks))
         ids.append(here)
@@ -119,5 +126,5 @@ def _read_valid(job: Job, box: Box) -> NDArray[np.bool_]:
     for other in job.blocks_in(box):
         shared = overlap(other.core, box)
         assert shared is not None
-        valid[within(shared, box)] = load(job.answer_file(other), ["valid"])["valid"][within(shared, other.core)]
+        valid[within(shared, box)] = job.store.load(job.answer(other), ["valid"])["valid"][within(shared, other.core)]
     return valid

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.raster.arrays import Arrays, save
+from overtrace.raster.arrays import Arrays
 from overtrace.raster.lattice import Block
+from overtrace.raster.store import save
+from overtrace.trace.assemble import INNER, WHOLE
 from overtrace.trace.job import Job
 from overtrace.vector.arcs import Chains, walk_outlines
 from overtrace.vector.rings import build_polygons
@@ -28,45 +30,48 @@ class Labelled:
     """Pixels of the block that hold data."""
 
 
-def last_blocks(framed: NDArray[np.int32], count: int, index: int, across: int) -> NDArray[np.int64]:
-    """For each label the last neighbouring block that it goes on in, counted in reading order.
+def find_last(framed: NDArray[np.int32], count: int, job: Job, index: int) -> NDArray[np.int64]:
+    """For each label the last group that it goes on in, counted in reading order.
 
     Args:
-        framed: (h + 2, w + 2) labels 1 to ``count`` of the block and one pixel around it.
+        framed: (h + 2, w + 2) labels 1 to ``count`` of the block and one pixel around it, 0 outside the image.
         index: the number of this block.
-        across: blocks in one row of blocks.
     Returns:
-        (count,) block numbers: ``index`` if the label only comes from blocks before, -1 if it is all in this block.
+        (count,) numbers of groups: that of this block if the label only comes from groups before, ``INNER`` if it goes
+        on in other blocks of this group alone, ``WHOLE`` if it is all in this block.
     """
-    last = np.full(count + 1, -1, np.int64)
-    inner = framed[1:-1, 1:-1]
+    last = np.full(count + 1, WHOLE, np.int64)
+    inner, own, across = framed[1:-1, 1:-1], job.group_of(index), job.blocks.across
     sides = (
-        (inner[0], framed[0, 1:-1], index),
-        (inner[:, 0], framed[1:-1, 0], index),
+        (inner[0], framed[0, 1:-1], index - across),
+        (inner[:, 0], framed[1:-1, 0], index - 1),
         (inner[:, -1], framed[1:-1, -1], index + 1),
         (inner[-1], framed[-1, 1:-1], index + across),
     )
     for inside, outside, neighbour in sides:
-        last[inside[inside == outside]] = neighbour
+        beyond = inside[(inside == outside) & (inside > 0)]
+        if len(beyond):
+            group = job.group_of(neighbour)
+            last[beyond] = np.maximum(last[beyond], INNER if group == own else max(group, own))
     return last[1:]
 
 
-def draw_block(job: Job, block: Block, found: Labelled) -> None:
-    """Keep the polygons of a block in its file, and the pieces of those that go on in other blocks."""
+def draw_block(job: Job, block: Block, found: Labelled) -> Arrays:
+    """The polygons of a block, and the pieces of those that go on in other blocks."""
     core, framed, columns = block.core, found.framed, job.view.grid.width
     stride = job.lattice.stride if job.simplify_px > 0 else 0
     chains = walk_outlines(framed, core.row, core.col, columns, stride)
     if job.simplify_px > 0:
         chains = simplify_chains(chains, job.simplify_px, framed, core.row, core.col, columns)
-    last = last_blocks(framed, len(found.ids), block.index, job.blocks_across)
-    save(job.outlines_file(block), {"valid_px": np.array([found.valid_px])} | _pack(chains, found, last))
+    last = find_last(framed, len(found.ids), job, block.index)
     if job.keep_labels:
-        save(job.labels_file(block), {"labels": framed[1:-1, 1:-1].astype(np.uint32), "ids": found.ids})
+        save(job.store, job.labels(block), {"labels": framed[1:-1, 1:-1].astype(np.uint32), "ids": found.ids})
+    return {"valid_px": np.array([found.valid_px])} | _pack(chains, found, last)
 
 
 def _pack(chains: Chains, found: Labelled, last: NDArray[np.int64]) -> Arrays:
     """What is complete as polygons, the rest as pieces; everything by id."""
-    crossing = last >= 0
+    crossing = last > WHOLE
     inner = (found.columns["area"] > 0) & ~crossing
     pieces = (found.columns["area"] > 0) & crossing
     open_chains = crossing[chains.ids - 1]

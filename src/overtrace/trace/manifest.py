@@ -3,14 +3,17 @@
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 
 from overtrace.errors import BadManifest
 from overtrace.raster.aside import is_running
+from overtrace.raster.store import Store
 
 NAME = "manifest.json"
 OWNER = "process"
+DEVICE = "device"
 
 Facts = Mapping[str, object]
 
@@ -29,40 +32,38 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def claim(folder: Path) -> None:
-    """Make a scratch folder this process's own.
+def claim(store: Store) -> None:
+    """Make a scratch store this process's own.
 
     Raises:
-        BadManifest: if another run is working in it.
+        BadManifest: if another run of this machine is working in it; of another machine's nobody can tell.
     """
-    note = folder / OWNER
+    here = platform.node()
     try:
-        owner = int(note.read_text())
-    except (OSError, ValueError):
+        number, _, machine = store.read(OWNER).decode().partition(" ")
+        owner = int(number) if machine in ("", here) else os.getpid()
+    except (FileNotFoundError, ValueError):
         owner = os.getpid()
     if os.name == "posix" and is_running(owner):
-        raise BadManifest(f"process {owner} is working in {folder}: wait for it, or choose another --scratch folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(str(os.getpid()))
+        raise BadManifest(f"process {owner} is working in {store.address}: wait for it, or choose another --scratch")
+    store.write(OWNER, [f"{os.getpid()} {here}".encode()])
 
 
-def write_manifest(folder: Path, facts: Facts) -> None:
-    """Say in the scratch folder what it is for."""
-    aside = folder / f"{NAME}.part"
-    aside.write_text(json.dumps(facts, indent=1, sort_keys=True))
-    os.replace(aside, folder / NAME)
+def write_manifest(store: Store, facts: Facts) -> None:
+    """Say in the scratch store what it is for."""
+    store.write(NAME, [json.dumps(facts, indent=1, sort_keys=True).encode()])
 
 
-def check_manifest(folder: Path, facts: Facts) -> None:
-    """Make sure that the scratch folder was made for these facts.
+def check_manifest(store: Store, facts: Facts) -> None:
+    """Make sure that the scratch store was made for these facts.
 
     Raises:
         BadManifest: if it was made for others, or says nothing.
     """
     try:
-        stored = json.loads((folder / NAME).read_text())
-    except (OSError, ValueError) as error:
-        raise BadManifest(f"{folder} has no readable manifest: run without --resume to start anew") from error
+        stored = json.loads(store.read(NAME))
+    except (FileNotFoundError, ValueError) as error:
+        raise BadManifest(f"{store.address} has no readable manifest: run without --resume to start anew") from error
     wanted = json.loads(json.dumps(facts))
     changed = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
     if changed:
@@ -70,4 +71,22 @@ def check_manifest(folder: Path, facts: Facts) -> None:
         raise BadManifest(
             f"cannot resume: {key} was {json.dumps(stored.get(key))} and is {json.dumps(wanted.get(key))} now: "
             "use what it was, or run without --resume to start anew"
+        )
+
+
+def check_device(store: Store, device: str) -> None:
+    """Make sure that all answers of a scratch store are those of one kind of device, whose last digits may differ.
+
+    Raises:
+        BadManifest: if they would not be.
+    """
+    try:
+        before = store.read(DEVICE).decode()
+    except FileNotFoundError:
+        store.write(DEVICE, [device.encode()])
+        return
+    if before != device:
+        raise BadManifest(
+            f"cannot resume: the network ran on {before} and would run on {device} now: go on where it began, or run "
+            "without --resume to start anew"
         )

@@ -18,9 +18,10 @@ class Method:
     """The steps from an image to labels; the blocks of the first and the last are worked on in any order."""
 
     predict: Callable[[Job, Network, Block], None]
-    """Keep what the network says of a block in ``Job.answer_file``."""
-    settle: Callable[[Job], None]
-    """Look at the answers to all blocks and keep the ids of what they show in ``Job.ids_file``."""
+    """Keep what the network says of a block under ``Job.answer``."""
+    settle: Callable[[Job, int, int], None]
+    """Look at what is kept of what a node (layer, index) holds and keep which ids that has under ``Job.node``; the
+    groups, layer 1, come first, the single node of the last layer last."""
     label: Callable[[Job, Block], Labelled]
     """The instances of a block."""
     measures: Measures

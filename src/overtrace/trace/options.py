@@ -71,8 +71,11 @@ class Options:
     """None for what the card says."""
     min_score: float = 0.0
     resume: bool = False
-    scratch: Path | None = None
-    """Folder in which that of the work under way is made; beside the first output where it is None."""
+    scratch: str | Path | None = None
+    """Folder, or s3://BUCKET/PREFIX, in which that of the work under way is made; beside the first output where it is
+    None."""
+    cluster: str | None = None
+    """tcp://HOST:PORT of a Dask scheduler, local:N or slurm:FILE; None for this process alone."""
 
 
 def parse_length(text: str) -> Length:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.errors import BadOption, BadOutput
-from overtrace.raster.arrays import load
 from overtrace.trace.job import Job
 from overtrace.trace.plan import Plan
 from overtrace.vector.sinks import SINKS, open_sink
@@ -73,7 +72,7 @@ class Outputs:
             kept: ids of the instances that are kept; the others become background.
         """
         for block in job.blocks:
-            stored = load(job.labels_file(block))
+            stored = job.store.load(job.labels(block))
             ids = stored["ids"].astype(np.int64)
             value = np.concatenate([[0], np.where(np.isin(ids, kept), ids, 0)])
             labels = value[stored["labels"]]

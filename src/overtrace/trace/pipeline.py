@@ -1,25 +1,22 @@
-"""From images to files of polygons: open everything, work block by block, write what is complete, rename at the end."""
+"""From images to files of polygons: open everything, work group by group, write what is complete, rename at the end."""
 
 import math
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overtrace.errors import BadOutput
-from overtrace.raster.arrays import is_whole, load
-from overtrace.raster.lattice import Block
 from overtrace.raster.progress import Progress, Silent
+from overtrace.raster.store import Store
 from overtrace.trace.assemble import Assembler
 from overtrace.trace.batches import Choice, make_batch
-from overtrace.trace.bench import Bench, keep_bench
-from overtrace.trace.executor import map_ordered, open_executor
-from overtrace.trace.job import Job
-from overtrace.trace.manifest import check_manifest, claim, write_manifest
+from overtrace.trace.bench import Bench, Step, keep_bench
+from overtrace.trace.engine import open_engine
+from overtrace.trace.executor import Engine, in_order
+from overtrace.trace.manifest import DEVICE, NAME, check_device, check_manifest, claim, write_manifest
 from overtrace.trace.options import Options
 from overtrace.trace.outputs import Outputs, open_outputs
 from overtrace.trace.plan import Plan, make_plan
@@ -63,128 +60,108 @@ def trace(
     except BaseException:
         outputs.abort()
         raise
-    shutil.rmtree(plan.scratch, ignore_errors=True)
+    with suppress(OSError):
+        plan.scratch.clear()
     return summary
 
 
 def _work(plan: Plan, outputs: Outputs, progress: Progress) -> dict[str, object]:
-    """Trace every image and complete the outputs; a scratch folder without anything to resume from is removed."""
+    """Trace every image and complete the outputs; a scratch store without anything to resume from is removed."""
     tally = Tally()
     try:
-        with _disk_watched(plan.scratch), tally.timed("total"):
+        with _disk_watched(plan.scratch), tally.timed("total"), open_engine(plan, progress) as engine:
+            check_device(plan.scratch, engine.device)
             for index in range(len(plan.rasters)):
-                _trace_image(plan, index, outputs, tally, progress)
-        summary = _summarise(plan, tally, outputs)
+                _trace_image(plan, index, outputs, engine, tally, progress)
+        summary = _summarise(plan, tally, outputs) | engine.tell()
         outputs.finish(summary)
         outputs.commit()
     except BaseException:
-        if not any(plan.scratch.glob("image-*/answer-*")):
-            shutil.rmtree(plan.scratch, ignore_errors=True)
+        with suppress(OSError):
+            if not (plan.scratch.holds("answer-") or plan.scratch.holds("outlines-")):
+                plan.scratch.clear()
         raise
     return summary
 
 
 def _open_scratch(plan: Plan) -> None:
-    if plan.options.resume and plan.scratch.exists():
+    if plan.options.resume and plan.scratch.holds(NAME):
         check_manifest(plan.scratch, plan.facts)
         claim(plan.scratch)
         return
     claim(plan.scratch)
-    for image in plan.scratch.glob("image-*"):
-        shutil.rmtree(image)
+    plan.scratch.remove(DEVICE)
+    for index in range(len(plan.rasters)):
+        plan.store(index).clear()
     write_manifest(plan.scratch, plan.facts)
 
 
 @contextmanager
-def _disk_watched(folder: Path) -> Iterator[None]:
+def _disk_watched(store: Store) -> Iterator[None]:
     """Failures of the disk, as one line."""
     try:
         yield
     except OSError as error:
         raise BadOutput(
-            f"cannot work in {folder} ({error.strerror or error}): make room and run again with --resume, "
-            "or choose another folder with --scratch"
+            f"cannot work in {store.address} ({error.strerror or error}): make room and run again with --resume, "
+            "or choose another place with --scratch"
         ) from error
 
 
-def _trace_image(plan: Plan, index: int, outputs: Outputs, tally: Tally, progress: Progress) -> None:
-    job = plan.open_job(index, keep_labels=outputs.wants_labels)
-    job.folder.mkdir(exist_ok=True)
+def _trace_image(plan: Plan, index: int, outputs: Outputs, engine: Engine, tally: Tally, progress: Progress) -> None:
+    job = plan.open_job(index, keep_labels=outputs.wants_labels, device=engine.device)
     bench = keep_bench(job)
     pixels = job.view.grid.height * job.view.grid.width
     tally.pixels += pixels
-    drawn = {block.index for block in job.blocks if plan.options.resume and _is_drawn(job, block)}
-    with open_executor(plan.options.executor, plan.workers) as executor:
-        if len(drawn) < len(job.blocks):
-            with tally.timed("network"):
-                progress.begin(f"{plan.name(index)}: network", pixels)
-                _predict_all(plan, bench, executor, progress)
-            with tally.timed("objects"):
-                bench.settle()
-        with tally.timed("polygons"):
-            progress.begin(f"{plan.name(index)}: polygons", pixels)
-            kept = _draw_all(plan, index, bench, executor, drawn, outputs, tally, progress)
+    if not (plan.options.resume and all(drawn for _, drawn in engine.run(bench, Step("check"), job.groups))):
+        with tally.timed("network"):
+            progress.begin(f"{plan.name(index)}: network", pixels)
+            if plan.options.executor == "threads" and plan.options.cluster is None:
+                bench.prepare()
+            for group, _ in engine.run(bench, Step("predict"), job.groups):
+                _advance(progress, bench, group)
+        with tally.timed("objects"):
+            for layer in range(2, len(job.layers)):
+                for _ in engine.run(bench, Step("settle", layer), len(job.layers[layer])):
+                    pass
+    with tally.timed("polygons"):
+        progress.begin(f"{plan.name(index)}: polygons", pixels)
+        kept = _draw_all(plan, index, bench, engine, outputs, tally, progress)
     if outputs.wants_labels:
         with tally.timed("labels"):
             outputs.write_labels(job, kept)
-    # A run that resumes writes the outputs of this image again, from its outlines; the answers are done with.
-    for block in job.blocks:
-        job.answer_file(block).unlink(missing_ok=True)
-
-
-def _is_drawn(job: Job, block: Block) -> bool:
-    return is_whole(job.outlines_file(block)) and (not job.keep_labels or is_whole(job.labels_file(block)))
-
-
-def _predict_all(plan: Plan, bench: Bench, executor: Executor, progress: Progress) -> None:
-    job = bench.job
-    if plan.options.executor == "threads":
-        bench.prepare()
-    done = {block.index for block in job.blocks if plan.options.resume and is_whole(job.answer_file(block))}
-    for block in _map_missing(executor, bench.predict, job, done, plan.workers):
-        progress.advance(block.core.height * block.core.width)
+    if len(plan.rasters) > 1:
+        # A run that resumes writes the outputs of this image again, from its outlines; the answers are done with.
+        for _ in engine.run(bench, Step("tidy"), job.groups):
+            pass
 
 
 def _draw_all(
-    plan: Plan,
-    index: int,
-    bench: Bench,
-    executor: Executor,
-    drawn: set[int],
-    outputs: Outputs,
-    tally: Tally,
-    progress: Progress,
+    plan: Plan, index: int, bench: Bench, engine: Engine, outputs: Outputs, tally: Tally, progress: Progress
 ) -> NDArray[np.int64]:
-    """Draw every block and write what is complete; the ids of what was kept."""
-    job, options = bench.job, plan.options
+    """Draw every group and write what is complete; the ids of what was kept, where labels are wanted."""
+    job = bench.job
     size = job.view.grid.pixel_size_m
-    choice = Choice(plan.parameters.min_area_px, plan.parameters.min_area_m2, options.min_score)
+    choice = Choice(plan.parameters.min_area_px, plan.parameters.min_area_m2, plan.options.min_score)
     assembler = Assembler(bench.method.measures, plan.parameters)
     kept = [np.zeros(0, np.int64)]
-    for block in _map_missing(executor, bench.draw, job, drawn, plan.workers):
-        outlines = load(job.outlines_file(block))
+    for group in in_order(engine.run(bench, Step("draw"), job.groups)):
+        outlines = job.store.load(job.outlines(group))
         tally.valid_px += int(outlines["valid_px"][0])
-        for instances in assembler.add(block.index, outlines):
+        for instances in assembler.add(group, outlines):
             batch = make_batch(index, job.view, instances, choice)
             tally.count(batch, math.nan if size is None else size[0] * size[1])
             if outputs.wants_labels:
                 kept.append(batch.ids)
             with tally.timed("writing"):
                 outputs.write(batch)
-        progress.advance(block.core.height * block.core.width)
+        _advance(progress, bench, group)
     return np.concatenate(kept)
 
 
-def _map_missing(
-    executor: Executor, work: Callable[[int], None], job: Job, done: set[int], workers: int
-) -> Iterator[Block]:
-    """Every block in order, once it is done; those that are done already are not worked on."""
-    missing = (block.index for block in job.blocks if block.index not in done)
-    finished = map_ordered(executor, work, missing, workers)
-    for block in job.blocks:
-        if block.index not in done:
-            next(finished)
-        yield block
+def _advance(progress: Progress, bench: Bench, group: int) -> None:
+    box = bench.job.box_of(1, group)
+    progress.advance(box.height * box.width)
 
 
 def _summarise(plan: Plan, tally: Tally, outputs: Outputs) -> dict[str, object]:

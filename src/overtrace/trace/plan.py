@@ -4,22 +4,25 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from overtrace import __version__
 from overtrace.decode.parameters import Parameters
 from overtrace.errors import BadImage, BadOption
 from overtrace.models.card import Card, DetectParameters, read_card
+from overtrace.models.runtime import Device
 from overtrace.models.shipped import find_model
 from overtrace.models.view import lay_windows, view_image
 from overtrace.models.views import check_views
 from overtrace.raster.grid import Grid
+from overtrace.raster.handles import is_address
 from overtrace.raster.index import is_index
 from overtrace.raster.layout import name_crs
 from overtrace.raster.mosaic import Mosaic, open_mosaic
 from overtrace.raster.source import Raster, find_images, open_raster
-from overtrace.raster.tiled import copy_if_slow
+from overtrace.raster.store import Store, open_store
+from overtrace.raster.tiled import copy_if_slow, is_slow
 from overtrace.trace.job import Job
 from overtrace.trace.manifest import describe_file, digest
 from overtrace.trace.options import Options, check_scene_options, choose_parameters
@@ -38,7 +41,9 @@ class Plan:
     options: Options
     workers: int
     header: Header
-    scratch: Path
+    sha256: str
+    """Of the model file."""
+    scratch: Store
     facts: dict[str, object]
     """What a run that resumes must find unchanged."""
 
@@ -46,7 +51,7 @@ class Plan:
         """What an image is called in the outputs."""
         return self.header.images[index].name
 
-    def open_job(self, index: int, *, keep_labels: bool) -> Job:
+    def open_job(self, index: int, *, keep_labels: bool, device: Device = "any") -> Job:
         """The work on one image; one that is slow to read is copied first.
 
         Raises:
@@ -54,13 +59,15 @@ class Plan:
             BadOption: if ``simplify`` is in metres and the pixel size is not known.
         """
         card, options = self.card, self.options
-        folder = self.scratch / f"image-{index:05d}"
-        raster = copy_if_slow(self.rasters[index], folder)
+        store = self.store(index)
+        raster = _prepare(self.rasters[index], store)
         view = view_image(raster, card)
         return Job(
             view=view,
             model=self.model,
+            sha256=self.sha256,
             runtime=options.runtime,
+            device=device,
             views=options.views,
             workers=self.workers if options.executor == "threads" else 1,
             task=card.task,
@@ -70,8 +77,17 @@ class Plan:
             detect=self.detect,
             simplify_px=options.simplify.in_pixels(view.grid),
             keep_labels=keep_labels,
-            folder=folder,
+            store=store,
         )
+
+    def store(self, index: int) -> Store:
+        """Where the work on an image is kept."""
+        return self.scratch.child(f"image-{index:05d}")
+
+    def list_files(self) -> list[str]:
+        """The paths of all that is read, in full."""
+        files = [raster.files if isinstance(raster, Mosaic) else (raster,) for raster in self.rasters]
+        return [_name_in_full(file).path for several in files for file in several]
 
     def seen_grid(self, index: int) -> Grid:
         """The pixels of an image as the model sees them.
@@ -96,8 +112,12 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
         raise BadOption(f"--workers {options.workers}: wanted how many work at a time, or 0 for one on each core")
     if not outs:
         raise BadOption("nothing to write: name an output with --out")
+    if options.cluster is not None and (options.workers or options.executor != "threads"):
+        raise BadOption("--workers and --executor are for this machine alone: leave them out with --cluster")
     model = find_model(options.model)
     card = read_card(model)
+    if options.cluster is not None and card.task == "classes":
+        raise BadOption(f"--cluster: {card.name} gives each pixel a class and sees an image at once: leave it out")
     if card.task == "classes":
         check_scene_options(card, options)
     check_views(card, options.views)
@@ -107,7 +127,7 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
         raise BadOption("--min-area: the image does not say its scale: give --pixel-size or --decode min_area_px=N")
     parameters, detect = choose_parameters(card, options)
     first = Path(outs[0])
-    scratch = (options.scratch or first.parent) / f".{first.name}.scratch"
+    sha256 = digest(model)
     return Plan(
         rasters=rasters,
         model=model,
@@ -117,8 +137,9 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
         options=options,
         workers=options.workers or os.cpu_count() or 1,
         header=_head(rasters, paths, card),
-        scratch=scratch,
-        facts=_facts(rasters, outs, model, asdict(parameters) | detect.model_dump(), options),
+        sha256=sha256,
+        scratch=open_store(options.scratch or first.parent).child(f".{first.name}.scratch"),
+        facts=_facts(rasters, outs, sha256, asdict(parameters) | detect.model_dump(), options),
     )
 
 
@@ -133,6 +154,30 @@ def _open_images(images: Sequence[str | Path], options: Options) -> tuple[Raster
     rasters = tuple(open_raster(path, bands=options.bands, pixel_size_m=options.pixel_size_m) for path in paths)
     _check_one_crs(rasters)
     return rasters
+
+
+def _prepare(raster: Raster, store: Store) -> Raster:
+    """One that is slow to read is copied to the folder of the store.
+
+    Raises:
+        BadImage: if the store is no folder.
+    """
+    raster = _name_in_full(raster)
+    if store.folder is not None:
+        return copy_if_slow(raster, store.folder)
+    if is_slow(raster):
+        raise BadImage(
+            f"{raster.name} is stored by whole rows, which each worker would read again and again: make a tiled file "
+            "of it first (gdal_translate -of COG), or give --scratch a folder, where a copy is then made"
+        )
+    return raster
+
+
+def _name_in_full(raster: Raster) -> Raster:
+    """The same image for those who stand in another folder."""
+    if isinstance(raster, Mosaic):
+        return replace(raster, files=tuple(_name_in_full(file) for file in raster.files))
+    return raster if is_address(raster.path) else replace(raster, path=os.path.abspath(raster.path))
 
 
 def _check_one_crs(rasters: Sequence[Raster]) -> None:
@@ -162,7 +207,7 @@ def _head(rasters: Sequence[Raster], paths: Sequence[str], card: Card) -> Header
 def _facts(
     rasters: Sequence[Raster],
     outs: Sequence[str | Path],
-    model: Path,
+    sha256: str,
     parameters: dict[str, object],
     options: Options,
 ) -> dict[str, object]:
@@ -170,7 +215,7 @@ def _facts(
         "overtrace": __version__,
         "images": [_describe_image(raster) for raster in rasters],
         "mosaic": None if options.mosaic is None else asdict(options.mosaic),
-        "model": {"name": options.model, "sha256": digest(model)},
+        "model": {"name": options.model, "sha256": sha256},
         "runtime": options.runtime,
         "views": options.views,
         "parameters": parameters,

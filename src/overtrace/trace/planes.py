@@ -1,28 +1,30 @@
 """Objects out of planes: seeds in each block, joined across blocks, and grown.
 
 A block is looked at twice: ``predict_block`` finds its seeds, and once ``settle_seeds`` has joined those of all blocks,
-``label_block`` grows them.
+node by node, ``label_block`` grows them.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.decode.components import Components, label_seeds, settle_ids, touching_pairs
+from overtrace.decode.borders import Borders, merge, to_arrays
+from overtrace.decode.components import Components, label_seeds
 from overtrace.decode.flood import halo_px
 from overtrace.decode.instances import Sums, clear_background, grow_instances, score, sum_planes
 from overtrace.decode.parameters import Parameters
 from overtrace.models.planes import predict_planes
 from overtrace.models.runtime import Network
-from overtrace.raster.arrays import Arrays, load, save
+from overtrace.raster.arrays import Arrays
 from overtrace.raster.grid import Box, grow, overlap, within
 from overtrace.raster.lattice import Block
+from overtrace.raster.store import save
 from overtrace.trace.assemble import Rated
 from overtrace.trace.draw import Labelled
-from overtrace.trace.job import Job
+from overtrace.trace.job import Job, read_ids
 
 RUNS = ("start", "stop", "label", "offsets", "area", "first")
 
@@ -65,7 +67,7 @@ def keep_planes(job: Job, block: Block, planes: NDArray[np.uint8]) -> None:
     }
     for name, box in chunks(block.core, halo_px(job.parameters)):
         arrays[name] = interior[within(box, block.core)]
-    save(job.answer_file(block), arrays)
+    save(job.store, job.answer(block), arrays)
 
 
 def _narrow(numbers: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -74,61 +76,54 @@ def _narrow(numbers: NDArray[np.integer]) -> NDArray[np.integer]:
 
 def load_seeds(job: Job, block: Block) -> Components:
     """The seeds of a block."""
-    return Components(**load(job.answer_file(block), RUNS))
+    return Components(**job.store.load(job.answer(block), RUNS))
 
 
-def _paint_borders(seeds: Components, core: Box) -> tuple[NDArray[np.int32], ...]:
-    """Labels along the top, bottom, left and right of a block."""
-    borders = []
-    for row, col, height, width in (
-        (0, 0, 1, core.width),
-        (core.height - 1, 0, 1, core.width),
-        (0, 0, core.height, 1),
-        (0, core.width - 1, core.height, 1),
-    ):
+def settle_seeds(job: Job, layer: int, index: int) -> None:
+    """Join the seeds of what a node holds and keep which are which in its file; those of the layer below come first."""
+    below = job.layers[layer - 1]
+    held = job.layers[layer].held(index, below)
+    parts = [[_read_borders(job, layer - 1, child) for child in row] for row in held]
+    borders, settled = merge(parts, job.parameters.min_seed_px, is_whole=len(job.layers[layer]) == 1)
+    arrays = to_arrays(borders)
+    for child, (ids, peaks) in zip((child for row in held for child in row), settled, strict=True):
+        arrays[f"ids-{child}"], arrays[f"peaks-{child}"] = ids, peaks
+    save(job.store, job.node(layer, index), arrays)
+
+
+def _read_borders(job: Job, layer: int, index: int) -> Borders:
+    if layer > 0:
+        return Borders(**job.store.load(job.node(layer, index), [field.name for field in fields(Borders)]))
+    block = job.blocks[index]
+    core, seeds = block.core, load_seeds(job, block)
+    peak = job.store.load(job.answer(block), ["peak"])["peak"]
+    return Borders(
+        **_paint_borders(seeds, core),
+        area=seeds.area,
+        first=_first_in_image(seeds, core, job.view.grid.width),
+        peak=peak,
+    )
+
+
+def _paint_borders(seeds: Components, core: Box) -> dict[str, NDArray[np.int32]]:
+    """Numbers along the borders of a block."""
+    places = {
+        "top": (0, 0, 1, core.width),
+        "bottom": (core.height - 1, 0, 1, core.width),
+        "left": (0, 0, core.height, 1),
+        "right": (0, core.width - 1, core.height, 1),
+    }
+    borders = {}
+    for side, (row, col, height, width) in places.items():
         border = np.zeros((height, width), np.int32)
         seeds.paint(border, row, col)
-        borders.append(border.ravel())
-    return tuple(borders)
+        borders[side] = border.ravel()
+    return borders
 
 
 def _first_in_image(seeds: Components, core: Box, width: int) -> NDArray[np.int64]:
     row, col = np.divmod(seeds.first, core.width)
     return (row + core.row) * width + col + core.col
-
-
-def settle_seeds(job: Job) -> None:
-    """Join the seeds of all blocks and keep the id and the peak of each, by block."""
-    across = job.blocks_across
-    area, first, peak, pairs = [], [], [], [np.zeros((2, 0), np.int64)]
-    offsets = np.zeros(len(job.blocks) + 1, np.int64)
-    bottoms: dict[int, NDArray[np.int32]] = {}
-    before = np.zeros(0, np.int32)
-    for block in job.blocks:
-        i = block.index
-        seeds = load_seeds(job, block)
-        area.append(seeds.area)
-        first.append(_first_in_image(seeds, block.core, job.view.grid.width))
-        peak.append(load(job.answer_file(block), ["peak"])["peak"])
-        offsets[i + 1] = offsets[i] + len(seeds.area)
-        top, bottoms[i], left, right = _paint_borders(seeds, block.core)
-        if i % across:
-            pairs.append(touching_pairs(before, left, offsets[i - 1], offsets[i]))
-        if i >= across:
-            pairs.append(touching_pairs(bottoms.pop(i - across), top, offsets[i - across], offsets[i]))
-        before = right
-    ids, peaks = settle_ids(
-        np.concatenate(area),
-        np.concatenate(first),
-        np.concatenate(peak),
-        np.concatenate(pairs, axis=1),
-        job.parameters.min_seed_px,
-    )
-    arrays: Arrays = {}
-    for i in range(len(job.blocks)):
-        arrays[f"ids-{i}"] = ids[offsets[i] : offsets[i + 1]]
-        arrays[f"peaks-{i}"] = peaks[offsets[i] : offsets[i + 1]]
-    save(job.ids_file, arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +147,15 @@ def read_region(job: Job, block: Block) -> Region:
     interior = np.empty((box.height, box.width), np.uint8)
     seeds = np.zeros((box.height + 2, box.width + 2), np.int32)
     near = job.neighbours(block)
-    found = load(job.ids_file, [f"{kind}-{other.index}" for kind in ("ids", "peaks") for other in near])
-    ids = np.unique(np.concatenate([np.zeros(1, np.int64), *(found[f"ids-{other.index}"] for other in near)]))
+    found = [read_ids(job, 0, other.index) for other in near]
+    ids = np.unique(np.concatenate([np.zeros(1, np.int64), *(of_block for of_block, _ in found)]))
     peaks = np.zeros(len(ids), np.uint8)
-    for other in near:
-        number = np.searchsorted(ids, found[f"ids-{other.index}"]).astype(np.int32)
-        peaks[number] = found[f"peaks-{other.index}"]
+    for other, (of_block, peaks_of_block) in zip(near, found, strict=True):
+        number = np.searchsorted(ids, of_block).astype(np.int32)
+        peaks[number] = peaks_of_block
         load_seeds(job, other).paint(seeds, box.row - 1 - other.core.row, box.col - 1 - other.core.col, number)
         shares = {name: (chunk, overlap(chunk, box)) for name, chunk in chunks(other.core, halo_px(job.parameters))}
-        stored = load(job.answer_file(other), [name for name, (_, shared) in shares.items() if shared])
+        stored = job.store.load(job.answer(other), [name for name, (_, shared) in shares.items() if shared])
         for name, pixels in stored.items():
             chunk, shared = shares[name]
             assert shared is not None

@@ -138,6 +138,21 @@ def build_polygons(rings: Chains) -> Polygons:
     return Polygons(ids[parts[:-1]], parts, offsets, points[rows])
 
 
+def concatenate_polygons(several: list[Polygons]) -> Polygons:
+    """All polygons of several, in order; ``several`` is not empty."""
+    rings = np.cumsum([0, *(len(each.offsets) - 1 for each in several)])
+    points = np.cumsum([0, *(len(each.points) for each in several)])
+    zero = np.zeros(1, np.int64)
+    parts = [each.parts[1:] + start for each, start in zip(several, rings[:-1], strict=True)]
+    offsets = [each.offsets[1:] + start for each, start in zip(several, points[:-1], strict=True)]
+    return Polygons(
+        np.concatenate([each.ids for each in several]),
+        np.concatenate([zero, *parts]),
+        np.concatenate([zero, *offsets]),
+        np.concatenate([each.points for each in several]),
+    )
+
+
 def take_polygons(polygons: Polygons, index: NDArray[np.int64]) -> Polygons:
     """The polygons at these places, in that order."""
     rings, parts = gather(polygons.parts, index)
