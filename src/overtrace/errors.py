@@ -21,6 +21,10 @@ class BadOption(OvertraceError):
     """An option whose value makes no sense here, or that needs a package that is not installed."""
 
 
+class BadCluster(OvertraceError):
+    """A cluster that cannot be reached, or whose workers cannot do the work."""
+
+
 class BadManifest(OvertraceError):
     """A scratch folder that belongs to another image, model or set of parameters."""
 

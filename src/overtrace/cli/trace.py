@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 VIEWS_HELP = "Looks at each window, whose mean is taken: 1, or 8 (planes), 2 or 6 (classes); as many times slower."
+CLUSTER_HELP = "A Dask cluster: tcp://HOST:PORT of its scheduler, local:WORKERS, or slurm:FILE with Slurm's settings."
 
 
 class RuntimeName(StrEnum):
@@ -75,7 +76,10 @@ def trace(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what a run that broke off had finished.")
     ] = False,
-    scratch: Annotated[Path | None, typer.Option(help="Folder for the work under way.")] = None,
+    scratch: Annotated[
+        str | None, typer.Option(help="Folder, or s3://BUCKET/PREFIX, for the work under way.", metavar="PLACE")
+    ] = None,
+    cluster: Annotated[str | None, typer.Option(help=CLUSTER_HELP, metavar="ADDRESS")] = None,
     report: Annotated[Path | None, typer.Option(help="An HTML page to look at the result.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -101,6 +105,7 @@ def trace(
         min_score=min_score,
         resume=resume,
         scratch=scratch,
+        cluster=cluster,
     )
     with Bar() as bar:
         progress: Progress = bar
