@@ -144,7 +144,7 @@ def test_what_is_killed_resumes_to_the_same_answer(scene, model, expected, tmp_p
         process = subprocess.Popen(
             [sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.DEVNULL, start_new_session=True
         )
-        while process.poll() is None and len(list(scratch.glob("*-*"))) < files:
+        while process.poll() is None and len(list(scratch.rglob("*-*"))) < files:
             time.sleep(0.002)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
