@@ -75,7 +75,9 @@ def test_ranks_of_a_row_that_lacks_a_column_are_not_taken():
 def test_a_board_of_nothing_is_empty():
     assert rank_rows([]) == rank_rows([], "best", "ranks") == []
     assert as_table([], {}) == []
-    assert as_csv([], {}).splitlines() == ["rank,team,score,submission,received_at,submissions"]
+    assert as_csv([], {}).splitlines() == [
+        "rank,best_rank,worst_rank,team,score,low,high,submission,received_at,submissions"
+    ]
 
 
 def test_history_steps_up_whenever_the_best_rises():
@@ -96,6 +98,17 @@ def test_csv_and_json_have_every_digit_and_no_formula():
     assert (float(first["score"]), float(first["North"]), first["South"]) == (0.1 + 0.2, 1 / 3, "")
     assert (first["team"], second["team"]) == ('\'=HYPERLINK("x")', 'Ka"te, and Lu')
     assert second["received_at"] == "2026-06-01T00:01:00+00:00"
+
+
+def test_intervals_and_ties_of_those_that_have_them():
+    rows = [row("a", 0.5, 1, interval={"low": 0.25, "high": 0.75}), row("b", 0.125, 2)]
+    places, tied = rank_rows(rows), {"a001": (1, 2)}
+    first, second = as_table(places, {}, tied)
+    assert (first["interval"], first["tied_ranks"]) == ([0.25, 0.75], [1, 2])
+    assert (second["interval"], second["tied_ranks"]) == (None, None)
+    one, other = csv.DictReader(io.StringIO(as_csv(places, {}, tied)))
+    assert [one[name] for name in ("best_rank", "worst_rank", "low", "high")] == ["1", "2", "0.25", "0.75"]
+    assert [other[name] for name in ("best_rank", "worst_rank", "low", "high")] == [""] * 4
 
 
 # Few values and few minutes, so that ties are common.

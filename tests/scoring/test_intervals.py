@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from overtrace.scoring.intervals import draw_images, multiply, percentiles, rank_answers
+from tests.support.made_sets import MAKERS, Population
 
 
 @pytest.mark.parametrize("parts", [[0], [0, 0, 0], [0, 1, 1, 2, 2, 2]])
@@ -53,3 +54,54 @@ def test_equal_answers_share_the_better_rank():
     one, other = rank_answers(np.array([0.5, 0.5]), draws)
     assert (one.rank, other.rank) == (1, 1)
     np.testing.assert_array_equal(one.beats, [0.5, 0.5])
+
+
+def test_a_tied_range_holds_the_rank_that_the_scores_give():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        draws = rng.normal(rng.normal(0, 1, (6, 1)), 1, (6, 40)).round(1)
+        for one in rank_answers(rng.normal(0, 1, 6).round(1), draws):
+            assert one.best_rank <= one.rank <= one.worst_rank
+
+
+SETS, IMAGES, RESAMPLES = 400, 120, 400
+
+
+def try_sets(population: Population, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Over many sets drawn from a population, the shares in which: the true score of an answer lies in its interval;
+    two equal answers are tied; a worse one is not tied with a better one."""
+    one, two, worse = population
+    parts = [np.flatnonzero(one.part == p) for p in range(len(one.parts))]
+    true = one.settle(np.ones((1, len(one.part)), np.int64)).mean()
+    found = np.zeros(3)
+    for _ in range(SETS):
+        drawn = np.concatenate([rng.choice(own, IMAGES // len(parts)) for own in parts])
+        again = draw_images(one.part[drawn], RESAMPLES, rng)
+        times = np.zeros((RESAMPLES + 1, len(one.part)), np.int64)
+        for place, image in enumerate(drawn):
+            times[0, image] += 1
+            times[1:, image] += again[:, place]
+        scores = np.stack([answer.settle(times).mean(axis=1) for answer in (one, two, worse)])
+        equal = rank_answers(scores[:2, 0], scores[:2, 1:])
+        unequal = rank_answers(scores[::2, 0], scores[::2, 1:])
+        found += (
+            equal[0].low <= true <= equal[0].high,
+            equal[0].worst_rank == equal[0].best_rank + 1,
+            (unequal[0].worst_rank == 1),
+        )
+    return tuple((found / SETS).tolist())
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_intervals_cover_and_ties_are_right_at_the_stated_rate(kind):
+    rng = np.random.default_rng(1)
+    population = MAKERS[kind](rng)
+    whole = np.ones((1, len(population[0].part)), np.int64)
+    one, two, worse = (answer.settle(whole).mean() for answer in population)
+    assert one == pytest.approx(two, abs=2e-3)
+    assert worse < one - 0.03
+    covered, tied, told = try_sets(population, rng)
+    # Of 400 sets, the standard error of a share of 0.95 is 0.011.
+    assert covered == pytest.approx(0.95, abs=0.04)
+    assert tied == pytest.approx(0.95, abs=0.04)
+    assert told > 0.97

@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overtrace import __version__
-from overtrace.challenges.challenge import Question, Verdict
+from overtrace.challenges.challenge import Question, Sample, Verdict
 from overtrace.challenges.protocols import score_files
 from overtrace.errors import BadOption
 from overtrace.scoring.intervals import LEVEL, RESAMPLES, Standing, draw_images, percentiles, rank_answers
 from overtrace.scoring.ranks import rank_by_ranks
+
+SEED = 0
+MOST_TIMES = 2**21
+"""Numbers of draws and images that are settled at one time, so that large sets need no more memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def compare_files(
     answers: Sequence[Path],
     resamples: int = RESAMPLES,
     level: float = LEVEL,
-    seed: int = 0,
+    seed: int = SEED,
 ) -> Comparison:
     """Score several answers, and draw the images of the truth again and again, the same for all answers.
 
@@ -93,8 +97,7 @@ def compare_files(
         raise BadOption(f"{resamples} resamples at level {level}: wanted 100 or more, and a level from 0.5 to below 1")
     verdicts = [score_files(protocol, replace(question, answers=path)) for path in answers]
     sample = verdicts[0].sample
-    times = draw_images(sample.part, resamples, np.random.default_rng(seed))
-    draws = np.stack([verdict.sample.settle(times) for verdict in verdicts])
+    draws = np.stack([draw_scores(verdict.sample, resamples, seed) for verdict in verdicts])
     every = np.ones((1, len(sample.images)), np.int64)
     parts = np.concatenate([verdict.sample.settle(every) for verdict in verdicts])
     low, high = percentiles(draws.transpose(0, 2, 1), level)
@@ -111,6 +114,16 @@ def compare_files(
         level=level,
         seed=seed,
     )
+
+
+def draw_scores(sample: Sample, resamples: int = RESAMPLES, seed: int = SEED) -> NDArray[np.float64]:
+    """The score of each part in each draw: (resamples, parts).
+
+    Two answers to one truth are scored on the same draws, if number and seed are the same.
+    """
+    times = draw_images(sample.part, resamples, np.random.default_rng(seed))
+    step = max(1, MOST_TIMES // max(times.shape[1], 1))
+    return np.concatenate([sample.settle(times[i : i + step]) for i in range(0, resamples, step)])
 
 
 def _name(paths: Sequence[Path]) -> tuple[str, ...]:

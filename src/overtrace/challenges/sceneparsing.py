@@ -285,9 +285,14 @@ def _sample(found: SceneScore) -> Sample:
     )
 
     def settle(times: NDArray[np.int64]) -> NDArray[np.float64]:
-        sums = [multiply(times, counts).astype(np.int64) for counts in (both, truth, answer)]
-        wholes = [score_pixels(PixelCounts(b, t, a, int(t.sum()))) for b, t, a in zip(*sums, strict=True)]
-        return np.array([[whole.mean_iou if found.labels.by_mean_iou else whole.score] for whole in wholes])
+        # The same as score_pixels, for all choices at once.
+        hits, true, answered = (multiply(times, counts) for counts in (both, truth, answer))
+        union = true + answered - hits
+        mean_iou = np.divide(hits, union, out=np.zeros_like(union), where=union > 0).mean(axis=1)
+        if found.labels.by_mean_iou:
+            return mean_iou[:, None]
+        accuracy = hits.sum(axis=1) / np.maximum(true.sum(axis=1), 1)
+        return ((accuracy + mean_iou) / 2)[:, None]
 
     return Sample(found.names, (found.labels.protocol,), np.zeros(len(found.names), np.int64), settle)
 

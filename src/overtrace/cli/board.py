@@ -58,8 +58,10 @@ def _describe(found: dict[str, Any]) -> str:
     rows = [
         {
             "rank": row["rank"],
+            "tied": _show_ties(row["tied_ranks"]),
             "team": row["team"],
             "score": row["score"],
+            "95 % from, to": "{:.4f} {:.4f}".format(*row["interval"]) if row["interval"] else "",
             **{title: "n/a" if value is None else value for title, value in row["columns"].items()},
             "entries": row["submissions"],
             "sent (UTC)": row["received_at"][:19].replace("T", " "),
@@ -68,3 +70,7 @@ def _describe(found: dict[str, Any]) -> str:
         for row in found["rows"]
     ]
     return f"{found['phase']}, {found['title']}\n{format_table(rows) or 'nobody has a score yet'}"
+
+
+def _show_ties(ranks: list[int] | None) -> str:
+    return "" if ranks is None or ranks[0] == ranks[1] else "{}-{}".format(*ranks)

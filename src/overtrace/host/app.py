@@ -16,6 +16,7 @@ from overtrace.errors import OvertraceError
 from overtrace.host.jobs import reap
 from overtrace.host.mails import keep_sending
 from overtrace.host.preflight import Preflight
+from overtrace.host.ties import Ties
 from overtrace.host.web import (
     account,
     announcement,
@@ -50,6 +51,7 @@ PAGES = (
 EXPIRE_S = 3600.0
 REAP_S = 10.0
 SWEEP_S = 1.0
+COMPARE_S = 1.0
 LOG = logging.getLogger("overtrace.web")
 
 
@@ -83,7 +85,12 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     """What runs while the application does."""
     settings: Settings = app.state.settings
     stop = threading.Event()
-    chores = ((_expire, EXPIRE_S), (_reap, REAP_S), (Sweeper().sweep, SWEEP_S))
+    chores = (
+        (_expire, EXPIRE_S),
+        (_reap, REAP_S),
+        (Sweeper().sweep, SWEEP_S),
+        (Referee(settings).compare, COMPARE_S),
+    )
     threads = [threading.Thread(target=_repeat, args=(settings, stop, *chore), daemon=True) for chore in chores]
     if settings.sender is not None:
         letters = (settings.database, settings.sender, stop)
@@ -116,7 +123,7 @@ class Sweeper:
     """Moves on what waits for winners: when something has happened, or a time has come."""
 
     def __init__(self) -> None:
-        self._seen = -1
+        self._seen = ""
 
     def sweep(self, settings: Settings) -> None:
         """At most one process does so at a time, and it does not matter which."""
@@ -127,6 +134,21 @@ class Sweeper:
         with settings.database.write() as session:
             sweep(session, settings.site, at)
         self._seen = newest
+
+
+class Referee:
+    """Compares the teams of boards when something has happened."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._ties = Ties(settings.database, settings.blobs, settings.contest)
+        self._seen = ""
+
+    def compare(self, settings: Settings) -> None:
+        """Several processes may do so, and come to the same."""
+        newest = find_newest(settings.database)
+        if newest != self._seen:
+            self._ties.settle()
+            self._seen = newest
 
 
 def _expire(settings: Settings) -> None:

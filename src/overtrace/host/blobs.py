@@ -32,17 +32,17 @@ class Blobs:
     folder: Path | None
     """None: not on this machine."""
 
-    def put(self, path: Path, sha256: str) -> None:
-        """Keep a file.
+    def put(self, content: Path | bytes, sha256: str) -> None:
+        """Keep a file, or bytes.
 
         Raises:
             Unavailable: if the store does not take it, or gives back something else.
         """
-        if self.has(sha256, path.stat().st_size):
+        if self.has(sha256, content.stat().st_size if isinstance(content, Path) else len(content)):
             return
         aside = f"aside/{sha256}.{os.urandom(8).hex()}"
         with self._reach():
-            obstore.put(self.store, aside, path)
+            obstore.put(self.store, aside, content)
             if self._digest(aside) != sha256:
                 obstore.delete(self.store, aside)
                 raise Unavailable(

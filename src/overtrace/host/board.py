@@ -17,6 +17,11 @@ from overtrace.scoring.ranks import rank, rank_by_ranks
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would run."""
+HEAD = ("rank", "best_rank", "worst_rank", "team", "score", "low", "high")
+"""Of the CSV, before the columns of a board."""
+Ranks = Mapping[str, tuple[int, int]]
+"""The best and the worst rank that a submission may have, by its id."""
+NOBODY: Ranks = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,10 @@ class Row:
     """Name and version."""
     truth: str = ""
     """SHA-256 of what it was scored against."""
+    interval: Mapping[str, Any] | None = None
+    """As ``outcome.Interval`` has it; None where it cannot be told."""
+    draws: str = ""
+    """SHA-256 of the score on drawn images; empty where there is no interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +128,23 @@ def find_history(rows: Iterable[Row]) -> dict[str, list[tuple[datetime, float]]]
     return dict(sorted(steps.items()))
 
 
-def as_table(places: Sequence[Place], names: Mapping[str, str]) -> list[dict[str, Any]]:
+def as_table(places: Sequence[Place], names: Mapping[str, str], tied: Ranks = NOBODY) -> list[dict[str, Any]]:
     """A board as rows, for JSON.
 
     Args:
         places: from ``rank_rows``.
         names: of the teams by their ids.
+        tied: which ranks cannot be told apart; of some or of none where that is not known.
     """
     titles = list(dict.fromkeys(title for place in places for title in place.row.columns))
     return [
         {
             "rank": place.rank,
+            "tied_ranks": list(tied[place.row.submission]) if place.row.submission in tied else None,
             "team": names.get(place.row.team, place.row.team),
             "team_id": place.row.team,
             "score": place.row.value,
+            "interval": None if place.row.interval is None else [place.row.interval[end] for end in ("low", "high")],
             "columns": {title: _finite(place.row.columns.get(title)) for title in titles},
             "submission": place.row.submission,
             "received_at": place.row.received_at.isoformat(),
@@ -148,17 +160,19 @@ def _finite(value: float | None) -> float | None:
     return value if _is_number(value) else None
 
 
-def as_csv(places: Sequence[Place], names: Mapping[str, str]) -> str:
+def as_csv(places: Sequence[Place], names: Mapping[str, str], tied: Ranks = NOBODY) -> str:
     """A board as CSV, at full precision; no cell of it is a formula."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    table = as_table(places, names)
+    table = as_table(places, names, tied)
     titles = list(table[0]["columns"]) if table else []
     ends = ("submission", "received_at", "submissions")
-    writer.writerow(["rank", "team", "score", *map(_cell, titles), *ends])
+    writer.writerow([*HEAD, *map(_cell, titles), *ends])
     for row in table:
-        columns = ["" if value is None else repr(value) for value in row["columns"].values()]
-        writer.writerow([row["rank"], _cell(row["team"]), repr(row["score"]), *columns, *(row[end] for end in ends)])
+        numbers = [row["score"], *(row["interval"] or (None, None)), *row["columns"].values()]
+        shown = ["" if value is None else repr(value) for value in numbers]
+        ranks = row["tied_ranks"] or ("", "")
+        writer.writerow([row["rank"], *ranks, _cell(row["team"]), *shown, *(row[end] for end in ends)])
     return text.getvalue()
 
 

@@ -17,6 +17,7 @@ from overtrace.errors import BadAnswer, OvertraceError
 from overtrace.formats.faults import Fault, Refused
 from overtrace.host.columns import pick_columns
 from overtrace.host.contest import Column, Contest, Effort, Frozen, Phase
+from overtrace.host.draws import measure, pack
 from overtrace.host.outcome import MOST_FAULTS, MOST_LETTERS, Flaw, Mark, Outcome, break_off
 
 SCORER = f"overtrace {__version__}"
@@ -95,8 +96,9 @@ def settle(task: Task, verdicts: Sequence[Verdict]) -> Outcome:
     ]
     if faults:
         return _reject(task, faults)
-    marks = tuple(_mark(board, verdict) for board, verdict in zip(task.boards, verdicts, strict=True))
-    return Outcome(kind="scored", marks=marks, scorer=SCORER)
+    blobs: dict[str, str] = {}
+    marks = tuple(_mark(board, verdict, blobs) for board, verdict in zip(task.boards, verdicts, strict=True))
+    return Outcome(kind="scored", marks=marks, scorer=SCORER, blobs=blobs)
 
 
 def _ask(task: Task, board: BoardTask) -> Question:
@@ -105,13 +107,20 @@ def _ask(task: Task, board: BoardTask) -> Question:
     )
 
 
-def _mark(board: BoardTask, verdict: Verdict) -> Mark:
+def _mark(board: BoardTask, verdict: Verdict, blobs: dict[str, str]) -> Mark:
+    """What is kept beside the database is added to ``blobs``."""
     # NaN, as of a class that nobody has, is nothing that JSON knows.
     said = _without_nan(verdict.as_json())
     for name in OF_IMAGES:
         said["parts"].pop(name, None)
     columns = pick_columns(said["parts"], board.columns)
-    return Mark(board=board.name, value=verdict.score, columns=columns, verdict=said)
+    mark = Mark(board=board.name, value=verdict.score, columns=columns, verdict=said)
+    measured = measure(verdict.sample)
+    if measured is None:
+        return mark
+    interval, draws = measured
+    sha256, blobs[sha256] = pack(draws)
+    return mark.model_copy(update={"interval": interval, "draws": sha256})
 
 
 def _without_nan(value: Any) -> Any:

@@ -21,6 +21,19 @@ class Flaw(Frozen):
     wanted: str
 
 
+class Interval(Frozen):
+    """How far a score can be trusted, as ``overtrace compare`` says it."""
+
+    low: FiniteFloat
+    high: FiniteFloat
+    level: float
+    resamples: int
+    images: int
+    """That were drawn from."""
+    least: int
+    """Images of the smallest part: with few of them an interval is too narrow."""
+
+
 class Mark(Frozen):
     """What a submission is worth on one board."""
 
@@ -30,6 +43,10 @@ class Mark(Frozen):
     """By title; None where the scorer has no number."""
     verdict: dict[str, Any]
     """Without numbers of single images."""
+    interval: Interval | None = None
+    """None where it cannot be told."""
+    draws: str = ""
+    """SHA-256 of its scores on drawn images, one of the blobs of the outcome; empty where there is no interval."""
 
 
 class Outcome(Frozen):
@@ -44,6 +61,8 @@ class Outcome(Frozen):
     """Name and version."""
     truth: str = ""
     """Digest of what it was scored against."""
+    blobs: dict[str, str] = Field(default_factory=dict)
+    """What is kept beside the database, in base64 by its SHA-256."""
 
 
 def break_off(reason: str) -> Outcome:

@@ -12,13 +12,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from overtrace.errors import NotFound
-from overtrace.host.board import Place, Row, as_csv, as_table, find_history, rank_rows
+from overtrace.host.board import Place, Ranks, as_csv, as_table, find_history, rank_rows
 from overtrace.host.contest import Board, Contest, Phase
 from overtrace.host.dossiers import find_lacks
 from overtrace.host.events import record
 from overtrace.host.public import name_board
 from overtrace.host.removals import read_removed, read_waits
-from overtrace.host.tables import Fact, Member, Score, State, Submission, Team
+from overtrace.host.tables import Fact, Member, Team
+from overtrace.host.ties import read_rows, read_ties
 
 RELEASED = "released boards"
 """The fact that keeps which boards organisers have released, and when."""
@@ -40,6 +41,8 @@ class Standing:
     history: Mapping[str, list[tuple[datetime, float]]]
     removed: Mapping[str, tuple[str, str]]
     """Name and reason of each team that has no place any more, by id; the ranks of the others have closed up."""
+    tied: Ranks
+    """Of those that are compared already."""
 
     @property
     def names(self) -> dict[str, str]:
@@ -54,13 +57,18 @@ class Standing:
         return {title: max(column) for title, column in known.items() if column}
 
     @property
+    def interval(self) -> Mapping[str, Any] | None:
+        """How intervals were drawn; None where there are none."""
+        return next((place.row.interval for place in self.places if place.row.interval is not None), None)
+
+    @property
     def origins(self) -> list[tuple[str, str]]:
         """Of the scores: scorer and truth, of which there is more than one where either was changed."""
         return sorted({(place.row.scorer, place.row.truth) for place in self.places})
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
-        rows = as_table(self.places, self.names)
+        rows = as_table(self.places, self.names, self.tied)
         for row in rows:
             row["provisional"] = bool(self.lacks[row["team_id"]])
         facts = {"phase": self.phase.name, "board": self.board.name, "title": self.board.title, "rows": rows}
@@ -68,7 +76,7 @@ class Standing:
 
     def as_csv(self) -> str:
         """For spreadsheets."""
-        return as_csv(self.places, self.names)
+        return as_csv(self.places, self.names, self.tied)
 
 
 def find_board(contest: Contest, phase: str, board: str) -> tuple[Phase, Board]:
@@ -122,7 +130,7 @@ def read_standing(session: Session, contest: Contest, phase: Phase, board: Board
     """A board, out of the rows as they are now; what has no score is in none of them."""
     removed = read_removed(session, contest, phase, board)
     waits = read_waits(session, contest, phase, board)
-    sent = _read_rows(session, phase, board)
+    sent = read_rows(session, phase, board)
     rows = [row for row in sent if row.team not in removed]
     places = rank_rows(rows, board.entry, board.rank_by)
     teams = _read_teams(session, {place.row.team for place in places})
@@ -135,31 +143,8 @@ def read_standing(session: Session, contest: Contest, phase: Phase, board: Board
         {team.id: find_lacks(team, contest, at) + waits.get(team.id, []) for team in teams.values()},
         find_history(rows),
         {team: said for team, said in removed.items() if any(row.team == team for row in sent)},
+        read_ties(session, phase, board, places),
     )
-
-
-def _read_rows(session: Session, phase: Phase, board: Board) -> list[Row]:
-    query = (
-        select(
-            Submission.team_id,
-            Submission.id,
-            Submission.received_at,
-            Score.value,
-            Score.columns,
-            Submission.chosen_at,
-            Submission.hidden_at,
-            Score.scorer,
-            Score.truth,
-        )
-        .join(Score, Score.submission_id == Submission.id)
-        .join(Team, Team.id == Submission.team_id)
-        .where(Submission.phase == phase.name, Submission.state == State.SCORED, Score.board == board.name)
-        .where(Team.withdrawn_at.is_(None))
-    )
-    return [
-        Row(team, submission, received_at, value, columns, chosen_at, hidden_at is not None, scorer, truth)
-        for team, submission, received_at, value, columns, chosen_at, hidden_at, scorer, truth in session.execute(query)
-    ]
 
 
 def _read_teams(session: Session, wanted: set[str]) -> dict[str, Team]:

@@ -365,11 +365,29 @@ class Score(Base):
     """The parts that the board shows: data sets, cities, pixel accuracy and mean IoU."""
     verdict: Mapped[dict[str, Any]]
     """All that the scorer said, without numbers of single images."""
+    interval: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Its ends, and how it was drawn; None where it cannot be told."""
+    draws: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    """SHA-256 of the score on drawn images, by which it is compared with others; empty where there is no interval."""
     scorer: Mapped[str] = mapped_column(String(64))
     """Name and version."""
     truth: Mapped[str] = mapped_column(String(64))
     """SHA-256 of what it was scored against."""
     made_at: Mapped[datetime]
+
+
+class Tie(Base):
+    """The ranks that the teams of a board may have, as they were last compared beside the pages."""
+
+    __tablename__ = "ties"
+    phase: Mapped[str] = mapped_column(String(64), primary_key=True)
+    board: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the scores that were compared: for others it says nothing."""
+    ranks: Mapped[dict[str, Any]]
+    """Best and worst, by submission."""
+    revision: Mapped[int]
+    """Grows with each change."""
 
 
 class Job(Base):

@@ -21,6 +21,7 @@ from overtrace.host import jobs
 from overtrace.host.blobs import Blobs
 from overtrace.host.contest import Contest
 from overtrace.host.database import Database, now
+from overtrace.host.draws import unpack
 from overtrace.host.jobs import Claimed, Patience
 from overtrace.host.marking import make_task
 from overtrace.host.outcome import Outcome, break_off
@@ -93,7 +94,9 @@ class LocalQueue:
             return jobs.beat(session, claimed, now(), self.patience)
 
     def finish(self, claimed: Claimed, outcome: Outcome) -> bool:
-        """What came of it."""
+        """What came of it; what belongs to it is kept first."""
+        for sha256, text in outcome.blobs.items():
+            self.blobs.put(unpack(text), sha256)
         with self.database.write() as session:
             return jobs.finish(session, self.contest, claimed, outcome, now(), self.patience)
 

@@ -22,9 +22,9 @@ class Standing:
     rank: int
     """From 1, by the score; equal scores share the better one."""
     best_rank: int
-    """1 and the number of answers that are better beyond chance."""
+    """1 and the number of answers that are better beyond chance; never worse than ``rank``."""
     worst_rank: int
-    """All but the number of answers that are worse beyond chance."""
+    """All but the number of answers that are worse beyond chance; never better than ``rank``."""
     beats: NDArray[np.float64]
     """(answers,) share of the draws in which this answer has the higher score; equal ones count half."""
 
@@ -66,8 +66,9 @@ def percentiles(draws: NDArray[np.float64], level: float = LEVEL) -> tuple[NDArr
 def rank_answers(scores: NDArray[np.float64], draws: NDArray[np.float64], level: float = LEVEL) -> list[Standing]:
     """Say which answers are better than which beyond chance.
 
-    One answer is better than another beyond chance if the interval of the difference of their scores, over the same
-    draws for both, lies above zero. Each pair is judged by itself.
+    One answer is better than another beyond chance if its score is higher and the interval of the difference of their
+    scores, over the same draws for both, lies above zero. Each pair is judged by itself. Intervals of the scores alone
+    do not tell: they may overlap where one answer is better on nearly every draw.
 
     Args:
         scores: (a,) of each answer on all images.
@@ -75,19 +76,44 @@ def rank_answers(scores: NDArray[np.float64], draws: NDArray[np.float64], level:
         level: of the intervals.
     """
     low, high = percentiles(draws, level)
-    ahead, _ = percentiles(draws[:, None] - draws[None], level)
-    better = ahead > 0
+    better = np.array([find_worse(a, scores, draws, level) for a in range(len(scores))])
     beats = (draws[:, None] > draws[None]).mean(axis=-1) + (draws[:, None] == draws[None]).mean(axis=-1) / 2
-    places = rank(scores)
+    places, spans = rank(scores), span_ranks(better)
     return [
         Standing(
             score=float(scores[a]),
             low=float(low[a]),
             high=float(high[a]),
             rank=places[a],
-            best_rank=int(1 + better[:, a].sum()),
-            worst_rank=int(len(scores) - better[a].sum()),
+            best_rank=spans[a][0],
+            worst_rank=spans[a][1],
             beats=beats[a],
         )
         for a in range(len(scores))
     ]
+
+
+def find_worse(
+    own: int, scores: NDArray[np.float64], draws: NDArray[np.float64], level: float = LEVEL
+) -> NDArray[np.bool_]:
+    """Which answers one is better than beyond chance: (a,).
+
+    Args:
+        own: index of that one.
+        scores: (a,).
+        draws: (a, r), the same draws for all.
+        level: of the intervals.
+    """
+    ahead, _ = percentiles(draws[own] - draws, level)
+    worse: NDArray[np.bool_] = (ahead > 0) & (scores < scores[own])
+    return worse
+
+
+def span_ranks(better: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The best and the worst rank that each answer may have.
+
+    Args:
+        better: (a, a) whether a row is better than a column beyond chance.
+    """
+    count = len(better)
+    return [(int(1 + better[:, a].sum()), int(count - better[a].sum())) for a in range(count)]

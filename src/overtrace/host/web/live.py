@@ -12,6 +12,7 @@ from sse_starlette.sse import EventSourceResponse
 from overtrace.errors import OvertraceError
 from overtrace.host.database import Database
 from overtrace.host.events import Head, find_head
+from overtrace.host.ties import count_revisions
 from overtrace.host.web.errors import Failed
 from overtrace.host.web.settings import Host, Settings
 
@@ -53,8 +54,8 @@ class Ticker:
         at = self._settings.clock()
         times = [time for phase in self._settings.contest.phases for time in (phase.start, phase.end)]
         with self._settings.database.read() as session:
-            self.head = find_head(session)
-        return f"{self.head.number}.{sum(time <= at for time in times)}"
+            self.head, compared = find_head(session), count_revisions(session)
+        return f"{self.head.number}.{compared}.{sum(time <= at for time in times)}"
 
     async def listen(self) -> AsyncIterator[dict[str, Any]]:
         """What one page is told."""
@@ -68,10 +69,10 @@ class Ticker:
             self.listeners -= 1
 
 
-def find_newest(database: Database) -> int:
-    """The number of the last line of the log."""
+def find_newest(database: Database) -> str:
+    """The number of the last line of the log, and how often places have been compared."""
     with database.read() as session:
-        return find_head(session).number
+        return f"{find_head(session).number}.{count_revisions(session)}"
 
 
 @router.get("/events")
