@@ -67,5 +67,9 @@ def _describe(found: list[dict[str, Any]]) -> str:
 
 
 def _describe_scores(one: dict[str, Any]) -> str:
-    shown = [f"{board} {score['score']:.4f}" for board, score in one["scores"].items()]
+    # On a ladder an earlier score may stay.
+    shown = [
+        f"{board} {score['score']:.4f}" + " (stays)" * bool(score.get("stays"))
+        for board, score in one["scores"].items()
+    ]
     return ", ".join([*shown, *(f"{board} later" for board in one["withheld"])])

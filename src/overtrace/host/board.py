@@ -7,7 +7,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -46,6 +46,8 @@ class Row:
     """As ``outcome.Interval`` has it; None where it cannot be told."""
     draws: str = ""
     """SHA-256 of the score on drawn images; empty where there is no interval."""
+    stays: bool = False
+    """Whether this is an earlier score of the team, which a ladder shows in the place of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,43 @@ def _choose(rows: Sequence[Row], entry: str) -> Row:
     if entry == "last":
         return max(rows, key=_arrival)
     return min(rows, key=lambda row: (-(row.value or 0.0), *_arrival(row)))
+
+
+def climb(rows: Iterable[Row], step: float) -> list[Row]:
+    """Scores as a ladder shows them: each is that of the team's last rung, which is a new one only if it is better than
+    the one before by at least the step.
+
+    Whoever sends answers in to learn of the truth by their scores learns next to nothing of all that climb no rung.
+
+    Args:
+        rows: in any order; what counts is that in which they were sent.
+        step: from one rung to the next.
+    Returns:
+        All rows, in the order in which they were sent. What is hidden is no rung.
+    Source:
+        Blum, Hardt, The Ladder: a reliable leaderboard for machine learning competitions, ICML 2015, arXiv 1502.04585;
+        scores are shown as they are, not rounded to the step.
+    """
+    rungs: dict[str, Row] = {}
+    shown = []
+    for row in sorted(rows, key=_arrival):
+        rung = rungs.get(row.team)
+        if not row.hidden and _is_number(row.value) and (rung is None or _is_higher(row, rung, step)):
+            rung = rungs[row.team] = row
+        shown.append(row if rung is row else _stay(row, rung))
+    return shown
+
+
+def _is_higher(row: Row, rung: Row, step: float) -> bool:
+    return (row.value or 0.0) - (rung.value or 0.0) >= step
+
+
+def _stay(row: Row, rung: Row | None) -> Row:
+    """A row as the last rung, or without a score before the first."""
+    if rung is None:
+        return replace(row, value=None, columns={}, interval=None, draws="")
+    told = {name: getattr(rung, name) for name in ("value", "columns", "interval", "draws", "scorer", "truth")}
+    return replace(row, stays=True, **told)
 
 
 def find_history(rows: Iterable[Row]) -> dict[str, list[tuple[datetime, float]]]:

@@ -104,11 +104,16 @@ class Board(Frozen):
     """The score, or the mean of the ranks in each of the columns."""
     columns: tuple[Column, ...] = ()
     """Beside the score."""
+    ladder: float | None = Field(default=None, gt=0)
+    """A step, such as 0.01, against probing: a new score of a team is shown, to itself too, only if it is better than
+    the one that is shown by at least the step, and else that one again; null to show all scores."""
 
     @model_validator(mode="after")
-    def _has_ranks(self) -> "Board":
+    def _is_sound(self) -> "Board":
         if self.rank_by == "ranks" and not self.columns:
             raise ValueError("rank_by: ranks has no columns to take ranks in: add columns, or rank by the score")
+        if self.ladder is not None and (self.entry, self.rank_by) != ("best", "score"):
+            raise ValueError("a ladder shows the best score of a team: leave out entry and rank_by, or ladder")
         return self
 
 

@@ -185,6 +185,10 @@ def list_gaps(contest: Contest) -> list[str]:
             gaps.append(f"phase {phase.name} has no ids: the check before scoring does not know the images")
         if phase.truth is not None and not phase.downloads:
             gaps.append(f"phase {phase.name} has no downloads: say in about where the images are")
+        ladders = [board.name for board in phase.boards if board.ladder is not None]
+        exact = [board.name for board in phase.boards if board.ladder is None and board.shown == "live"]
+        if ladders and exact:
+            gaps.append(f"phase {phase.name}: board {exact[0]} shows live what ladder {ladders[0]} hides")
     if contest.teams.ordered and contest.teams.locks_at is None:
         gaps.append("teams has no locks_at: members and their order may change to the end")
     if contest.replication.winners and contest.replication.reply_by is None:

@@ -1,6 +1,6 @@
 """What a team may see of its own submissions: the numbers of those boards that are shown, and no others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,10 +9,24 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from overtrace.errors import NotFound
+from overtrace.host.board import Row
 from overtrace.host.contest import Board, Contest
 from overtrace.host.standings import is_shown, read_released
-from overtrace.host.tables import FINAL, Score, State, Submission
+from overtrace.host.tables import FINAL, State, Submission
 from overtrace.host.teams import find_team
+from overtrace.host.ties import read_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A score as someone may see it."""
+
+    value: float
+    columns: Mapping[str, float | None]
+    verdict: Mapping[str, Any]
+    """All that the scorer said; empty on a ladder."""
+    stays: bool = False
+    """Whether a ladder shows the score of an earlier submission in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +34,7 @@ class Result:
     """A submission as someone may see it."""
 
     submission: Submission
-    marks: list[tuple[Board, Score]]
+    marks: list[tuple[Board, Shown]]
     """Of the boards that are shown."""
     withheld: list[Board]
     """Where it has a score too, that is not shown yet."""
@@ -41,7 +55,14 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         one = self.submission
-        scores = {board.name: {"score": score.value, "columns": score.columns} for board, score in self.marks}
+        scores = {
+            board.name: {
+                "score": score.value,
+                "columns": score.columns,
+                **({} if board.ladder is None else {"stays": score.stays}),
+            }
+            for board, score in self.marks
+        }
         return {
             "id": one.id,
             "number": one.number,
@@ -108,24 +129,58 @@ def describe_results(
         organises: whether an organiser looks, who sees all numbers.
     """
     released = read_released(session)
-    return [_describe(contest, one, released, at, organises) for one in found]
+    ladders = {} if organises else _read_ladders(session, contest, {one.phase for one in found})
+    return [_describe(contest, one, released, at, organises, ladders) for one in found]
+
+
+Ladders = Mapping[tuple[str, str], Mapping[str, Row]]
+"""By phase and board: what stands for each submission."""
+
+
+def _read_ladders(session: Session, contest: Contest, phases: set[str]) -> Ladders:
+    return {
+        (phase.name, board.name): {row.submission: row for row in read_rows(session, phase, board)}
+        for phase in contest.phases
+        for board in phase.boards
+        if phase.name in phases and board.ladder is not None
+    }
 
 
 def _describe(
-    contest: Contest, submission: Submission, released: frozenset[str], at: datetime, organises: bool
+    contest: Contest,
+    submission: Submission,
+    released: frozenset[str],
+    at: datetime,
+    organises: bool,
+    ladders: Ladders,
 ) -> Result:
     phase = contest.find_phase(submission.phase)
     if phase is None:
         return Result(submission, [], [], detailed=False, can_choose=False)
     scores = {score.board: score for score in submission.scores}
     pairs = [(board, scores[board.name]) for board in phase.boards if board.name in scores]
-    shown = [(board, score) for board, score in pairs if organises or is_shown(phase, board, released, at)]
+    seen = [
+        (board, Shown(score.value, score.columns, score.verdict))
+        if organises or board.ladder is None
+        else (board, _climb(ladders[phase.name, board.name].get(submission.id)))
+        for board, score in pairs
+        if organises or is_shown(phase, board, released, at)
+    ]
+    shown = [(board, score) for board, score in seen if score is not None]
     names = {board.name for board, _ in shown}
     by_choice = any(board.entry == "chosen" for board in phase.boards)
     return Result(
         submission,
         shown,
         [board for board, _ in pairs if board.name not in names],
-        detailed=bool(shown) and not phase.test,
+        # What a scorer says in full tells what a ladder hides.
+        detailed=bool(shown) and not phase.test and all(board.ladder is None for board in phase.boards),
         can_choose=by_choice and submission.state == State.SCORED and at < phase.end,
     )
+
+
+def _climb(row: Row | None) -> Shown | None:
+    """What a ladder shows in the place of a score; None if nothing."""
+    if row is None or row.value is None:
+        return None
+    return Shown(row.value, row.columns, {}, row.stays)

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from overtrace.host.blobs import Blobs
-from overtrace.host.board import Place, Ranks, Row, rank_rows
+from overtrace.host.board import Place, Ranks, Row, climb, rank_rows
 from overtrace.host.contest import Board, Contest, Phase
 from overtrace.host.database import Database, add_if_new
 from overtrace.host.draws import read_draws
@@ -121,7 +121,7 @@ def _make_key(places: Sequence[Place]) -> str:
 
 
 def read_rows(session: Session, phase: Phase, board: Board) -> list[Row]:
-    """What is scored for a board, out of the database."""
+    """What is scored for a board, out of the database; on a ladder, as it shows it."""
     query = (
         select(
             Submission.team_id,
@@ -141,7 +141,8 @@ def read_rows(session: Session, phase: Phase, board: Board) -> list[Row]:
         .where(Submission.phase == phase.name, Submission.state == State.SCORED, Score.board == board.name)
         .where(Team.withdrawn_at.is_(None))
     )
-    return [
+    rows = [
         Row(team, submission, received_at, value, columns, chosen_at, hidden_at is not None, *more)
         for team, submission, received_at, value, columns, chosen_at, hidden_at, *more in session.execute(query)
     ]
+    return rows if board.ladder is None else climb(rows, board.ladder)
