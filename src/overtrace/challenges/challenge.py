@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from overtrace.challenges.evidence import Evidence
 
 Row = dict[str, str | int | float]
+Choose = Callable[[NDArray[Any]], list[int]]
+"""Which images to draw, from (i,) how bad each is."""
+
+
+class Explain(Protocol):
+    """Tells what a score hides."""
+
+    def __call__(self, choose: Choose | None = None) -> "Evidence":
+        """Read the files once more; draw the worst images, or those that are chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ class Verdict:
     """One row an image."""
     sample: Sample
     """For comparing this answer with others."""
-    explain: Callable[[], "Evidence"]
+    explain: Explain
     """What the score hides; reads the files once more when it is called, and until then keeps nothing of them."""
 
     def as_json(self) -> dict[str, Any]:

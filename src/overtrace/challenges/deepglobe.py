@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
+from overtrace.challenges.challenge import Challenge, Choose, Question, Row, Sample, Verdict
 from overtrace.challenges.footprint_files import Footprints, find_footprints, read_footprints
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.errors import BadAnswer
@@ -161,11 +161,11 @@ def judge(question: Question) -> Verdict:
         for i, image in enumerate(found.images)
     ]
 
-    def explain() -> "Evidence":
+    def explain(choose: Choose | None = None) -> "Evidence":
         # Only a report needs it.
         from overtrace.challenges import evidence_deepglobe
 
-        return evidence_deepglobe.explain(question, found, cities)
+        return evidence_deepglobe.explain(question, found, cities, choose)
 
     return Verdict(DEEPGLOBE.name, name, found.score, {"cities": cities}, cities, images, _sample(found), explain)
 

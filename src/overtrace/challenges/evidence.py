@@ -81,6 +81,8 @@ class Outline:
     """What is said of it."""
     rings: tuple[Ring, ...]
     """(v, 2) x and y in pixels of the image; a single vertex is a point."""
+    object: int = -1
+    """Key of the object that it is, or that it hit; -1 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,18 @@ class LabelPicture:
 
 
 @dataclass(frozen=True, slots=True)
+class Objects:
+    """Which objects were found, for telling two answers to one truth apart."""
+
+    key: NDArray[np.int64]
+    """(m,) of each object that counts: the same for all answers."""
+    image: NDArray[np.int64]
+    """(m,) its place among the images of the verdict."""
+    found: NDArray[np.bool_]
+    """(m,)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that a page shows beside the verdict."""
 
@@ -133,6 +147,8 @@ class Evidence:
     tables: tuple[Table, ...] = ()
     pictures: tuple[Picture, ...] = ()
     label_pictures: tuple[LabelPicture, ...] = ()
+    objects: Objects | None = None
+    """None where answers have none, or they are not told apart."""
     class_names: Mapping[int, str] = field(default_factory=dict)
     """By label."""
     class_colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
@@ -263,7 +279,7 @@ def rows_of_kinds(
     return rows, lost + wrong
 
 
-def worst(errors: NDArray[np.int64], most: int = MOST_PICTURES) -> list[int]:
+def worst(errors: NDArray[np.int64] | NDArray[np.float64], most: int = MOST_PICTURES) -> list[int]:
     """The images with the most errors, the first of equal ones first; those without any are left out."""
     order = np.argsort(-errors, kind="stable")[:most]
     return [int(i) for i in order if errors[i] > 0]

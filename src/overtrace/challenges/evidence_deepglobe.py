@@ -6,12 +6,13 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from overtrace.challenges.challenge import Question, Row
+from overtrace.challenges.challenge import Choose, Question, Row
 from overtrace.challenges.deepglobe import BuildingScore, city_of
 from overtrace.challenges.evidence import (
     COVERING_KINDS,
     LEFT_OUT_KIND,
     Evidence,
+    Objects,
     Outline,
     Picture,
     Ring,
@@ -30,18 +31,19 @@ from overtrace.scoring.footprints import FootprintMatch, FootprintRule, match_fo
 AREAS = (50, 100, 250, 500, 1000, 2500, 5000)
 
 
-def explain(question: Question, score: BuildingScore, table: Sequence[Row]) -> Evidence:
+def explain(question: Question, score: BuildingScore, table: Sequence[Row], choose: Choose | None = None) -> Evidence:
     """Read the files once more, match again, and tell what went wrong.
 
     Args:
         question: as it was scored.
         score: its outcome.
         table: rows of the cities.
+        choose: which images are drawn.
     """
     size = question.pixel_size_m
     truth = read_footprints(question.truth, answer=False, pixel_size=size)
     answer = read_footprints(question.answers, answer=True, pixel_size=size)
-    return tell(truth, answer, score, table, city_of, "city")
+    return tell(truth, answer, score, table, city_of, "city", choose=choose)
 
 
 def tell(
@@ -52,6 +54,7 @@ def tell(
     part_of: Callable[[str], str],
     part: str,
     unit: str = "px²",
+    choose: Choose | None = None,
 ) -> Evidence:
     """Match footprints again, and tell what went wrong.
 
@@ -63,11 +66,15 @@ def tell(
         part_of: the part of an image.
         part: what a part is called.
         unit: of areas; empty where they say nothing.
+        choose: which images are drawn.
     """
     truth, true_image = _choose(truth, score.images)
     answer, image = _choose(answer, score.images)
     match = match_footprints(true_image, truth.polygons, image, answer.polygons, answer.confidence, score.rule)
     kinds = _judge(match, len(image), len(true_image))
+    taken = np.full(len(image), -1, np.int64)
+    taken[match.rows[match.taken >= 0]] = match.true_rows[match.taken[match.taken >= 0]]
+    counts = kinds.true != LEFT_OUT
     names = [city.name for city in score.cities]
     own = np.searchsorted(names, [part_of(name) for name in score.images])
     rows, errors = rows_of_kinds(kinds.true, true_image, kinds.found, image, len(score.images))
@@ -92,11 +99,12 @@ def tell(
                 part_of(score.images[i]),
                 i,
                 int(errors[i]),
-                (truth, true_image, kinds.true),
-                (answer, image, kinds.found),
+                (truth, true_image, kinds.true, np.arange(len(true_image))),
+                (answer, image, kinds.found, taken),
             )
-            for i in worst(errors)
+            for i in (choose or worst)(errors)
         ),
+        objects=Objects(np.flatnonzero(counts), true_image[counts], kinds.true[counts] == HIT),
     )
 
 
@@ -136,19 +144,20 @@ def _tell_left_out(rule: FootprintRule, kinds: Kinds) -> tuple[str, ...]:
     )
 
 
-Side = tuple[Footprints, NDArray[np.int64], NDArray[np.uint8]]
-"""Footprints, their images, their kinds."""
+Side = tuple[Footprints, NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]
+"""Footprints, their images, their kinds, and which object each is or hit."""
 
 
 def _draw(name: str, part: str, i: int, errors: int, true: Side, found: Side) -> Picture:
     outlines = []
-    footprints, image, kinds = found
+    footprints, image, kinds, objects = found
     for row in np.flatnonzero((image == i) & (kinds != LEFT_OUT)).tolist():
         told = f"detection: {FOUND_KINDS[kinds[row]]}, confidence {footprints.confidence[row]:.3g}"
-        outlines.append(Outline("hit" if kinds[row] == HIT else "false", told, rings_of(footprints.polygons[row])))
-    footprints, image, kinds = true
+        layer = "hit" if kinds[row] == HIT else "false"
+        outlines.append(Outline(layer, told, rings_of(footprints.polygons[row]), int(objects[row])))
+    footprints, image, kinds, objects = true
     outlines += [
-        Outline("missed", f"object: {TRUE_KINDS[kinds[row]]}", rings_of(footprints.polygons[row]))
+        Outline("missed", f"object: {TRUE_KINDS[kinds[row]]}", rings_of(footprints.polygons[row]), int(objects[row]))
         for row in np.flatnonzero((image == i) & (kinds != LEFT_OUT) & (kinds != HIT)).tolist()
     ]
     return Picture(part, name, i, tell_errors(errors), None, tuple(outlines))

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.challenge import Question, Row
+from overtrace.challenges.challenge import Choose, Question, Row
 from overtrace.challenges.evidence import (
     COVERING_KINDS,
     LEFT_OUT_KIND,
-    MOST_PICTURES,
     SIDES,
     Curve,
     Evidence,
+    Objects,
     Outline,
     Picture,
     Table,
@@ -73,22 +73,28 @@ class _Part:
     image: NDArray[np.int64]
     """(n,) index of the image of each detection."""
     true_image: NDArray[np.int64]
+    taken: NDArray[np.int64]
+    """(n,) place of the object that each detection took, or -1."""
+    first: int
+    """Key of its first annotation: they are numbered through all data sets."""
 
 
-def explain(question: Question, score: ItcScore, table: Sequence[Row]) -> Evidence:
+def explain(question: Question, score: ItcScore, table: Sequence[Row], choose: Choose | None = None) -> Evidence:
     """Read the files once more, and tell what went wrong.
 
     Args:
         question: as it was scored.
         score: its outcome.
         table: rows of the data sets.
+        choose: which images are drawn.
     """
     if score.profile.boxes:
         return _explain_boxes(score, table)
     truth, answers = read_question(question)
+    firsts = np.cumsum([0, *(len(data_set.annotations) for data_set in truth)]).tolist()
     parts = [
-        _judge(data_set, answer, part, question.workers)
-        for data_set, answer, part in zip(truth, answers, score.data_sets, strict=True)
+        _judge(data_set, answer, part, question.workers, first)
+        for data_set, answer, part, first in zip(truth, answers, score.data_sets, firsts, strict=False)
     ]
     images = [_rows(part) for part in parts]
     errors = np.concatenate([errors for _, errors in images])
@@ -115,11 +121,12 @@ def explain(question: Question, score: ItcScore, table: Sequence[Row]) -> Eviden
         ),
         reliability=reliability,
         tables=(_find_best(parts), _list_numbers(score)),
-        pictures=_draw_worst(parts, errors),
+        pictures=_draw_worst(parts, (choose or worst)(errors), errors),
+        objects=_list_objects(parts),
     )
 
 
-def _judge(data_set: DataSet, answer: Annotations, score: DataSetScore, workers: int) -> _Part:
+def _judge(data_set: DataSet, answer: Annotations, score: DataSetScore, workers: int, first: int) -> _Part:
     """The kind of each detection and each object, at the lowest IoU and for all areas."""
     counts, truth = score.counts, data_set.annotations
     masks = pair_masks(truth, answer, counts.images, counts.categories, workers)
@@ -141,7 +148,20 @@ def _judge(data_set: DataSet, answer: Annotations, score: DataSetScore, workers:
     true[lost[true[lost] == ALONE]] = CUT
     kinds = name_errors(pairs, masks.found_areas, masks.true_areas, found, true)
     images = len(counts.images)
-    return _Part(data_set, answer, score, masks, kinds, masks.found_group % images, masks.true_group % images)
+    places = masks.found_group % images, masks.true_group % images
+    return _Part(data_set, answer, score, masks, kinds, *places, np.where(found == HIT, match, -1), first)
+
+
+def _list_objects(parts: Sequence[_Part]) -> Objects:
+    images = np.cumsum([0, *(len(part.data_set.images) for part in parts)])
+    counts = [part.kinds.true != LEFT_OUT for part in parts]
+    return Objects(
+        key=np.concatenate([part.first + part.masks.true_rows[own] for part, own in zip(parts, counts, strict=True)]),
+        image=np.concatenate(
+            [first + part.true_image[own] for part, own, first in zip(parts, counts, images[:-1], strict=True)]
+        ),
+        found=np.concatenate([part.kinds.true[own] == HIT for part, own in zip(parts, counts, strict=True)]),
+    )
 
 
 def _explain_boxes(score: ItcScore, table: Sequence[Row]) -> Evidence:
@@ -260,11 +280,11 @@ def _list_numbers(score: ItcScore) -> Table:
     return Table("The twelve numbers of COCO", note, rows)
 
 
-def _draw_worst(parts: Sequence[_Part], errors: NDArray[np.int64]) -> tuple[Picture, ...]:
-    """The images with the most errors, of all data sets."""
+def _draw_worst(parts: Sequence[_Part], rows: Sequence[int], errors: NDArray[np.int64]) -> tuple[Picture, ...]:
+    """The chosen images, of all data sets."""
     firsts = np.cumsum([0, *(len(part.data_set.images) for part in parts)])
     pictures = []
-    for row in worst(errors, MOST_PICTURES):
+    for row in rows:
         p = int(np.searchsorted(firsts, row, "right")) - 1
         pictures.append(_draw_picture(parts[p], row - int(firsts[p]), row, int(errors[row])))
     return tuple(pictures)
@@ -279,9 +299,11 @@ def _draw_picture(part: _Part, i: int, row: int, errors: int) -> Picture:
         if kind != LEFT_OUT:
             layer = {HIT: "hit", CUT: "cut"}.get(kind, "false")
             told = f"detection: {FOUND_KINDS[kind]}, score {part.answer.real[file_row, SCORE]:.3g}"
-            outlines.append(Outline(layer, told, trace_mask(part.answer, file_row, max(size) / SHOWN_PX)))
+            taken = part.first + int(part.masks.true_rows[part.taken[d]]) if kind == HIT else -1
+            outlines.append(Outline(layer, told, trace_mask(part.answer, file_row, max(size) / SHOWN_PX), taken))
     for g in np.flatnonzero((part.true_image == i) & np.isin(kinds.true, LOST)).tolist():
         told, file_row = f"object: {TRUE_KINDS[kinds.true[g]]}", int(part.masks.true_rows[g])
-        outlines.append(Outline("missed", told, trace_mask(data_set.annotations, file_row, max(size) / SHOWN_PX)))
+        rings = trace_mask(data_set.annotations, file_row, max(size) / SHOWN_PX)
+        outlines.append(Outline("missed", told, rings, part.first + file_row))
     name = data_set.files[i] or str(data_set.images[i])
     return Picture(data_set.name, name, row, tell_errors(errors), size, tuple(outlines))

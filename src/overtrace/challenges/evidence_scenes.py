@@ -7,8 +7,8 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.challenge import Question, Row
-from overtrace.challenges.evidence import MOST_PICTURES, Evidence, LabelPicture, Table
+from overtrace.challenges.challenge import Choose, Question, Row
+from overtrace.challenges.evidence import Evidence, LabelPicture, Table, worst
 from overtrace.challenges.scene_files import Pair, pair_files
 from overtrace.challenges.sceneparsing import Labels, SceneScore, choose_pairs
 from overtrace.data.class_names import ADE20K_NAMES, CAMVID_NAMES
@@ -20,13 +20,14 @@ LONGEST_PX = 640
 """Of a picture; larger ones are thinned out."""
 
 
-def explain(question: Question, labels: Labels, score: SceneScore) -> Evidence:
+def explain(question: Question, labels: Labels, score: SceneScore, choose: Choose | None = None) -> Evidence:
     """Read the files once more, and tell what was taken for what.
 
     Args:
         question: as it was scored.
         labels: which numbers stand for what.
         score: its outcome.
+        choose: which images are drawn.
     """
     pairs = pair_files(question.truth, question.answers)
     if question.ids is not None:
@@ -37,8 +38,6 @@ def explain(question: Question, labels: Labels, score: SceneScore) -> Evidence:
     right = np.array([image.both.sum() for image in score.images])
     labelled = np.array([image.labelled for image in score.images])
     share = np.divide(right, labelled, out=np.ones(len(right)), where=labelled > 0)
-    order = np.argsort(share, kind="stable")[:MOST_PICTURES]
-    worst = [int(i) for i in order if share[i] < 1]
     images: list[Row] = [{"wrong pixels": int(wrong)} for wrong in labelled - right]
     return Evidence(
         notes=(_tell_score(labels, score), _tell_unlabelled(labels, counts)),
@@ -46,7 +45,7 @@ def explain(question: Question, labels: Labels, score: SceneScore) -> Evidence:
         shares=("IoU", "recall", "precision"),
         images=images,
         tables=(_find_confusions(counts, labels, names),),
-        label_pictures=tuple(_draw(pairs[i], i, float(share[i]), labels) for i in worst),
+        label_pictures=tuple(_draw(pairs[i], i, float(share[i]), labels) for i in (choose or worst)(1 - share)),
         class_names=names,
         class_colours={
             label: colour_of(0 if label == labels.unlabelled else label - labels.first + 1) for label in names

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.challenge import Question, Row
+from overtrace.challenges.challenge import Choose, Question, Row
 from overtrace.challenges.evidence import (
     COVERING_KINDS,
     SIDES,
@@ -59,19 +59,28 @@ class _Image:
     kinds: Kinds
 
 
-def explain(question: Question, score: TreeScore, table: Sequence[Row]) -> Evidence:
+def explain(question: Question, score: TreeScore, table: Sequence[Row], choose: Choose | None = None) -> Evidence:
     """Read the files once more, match again, and tell what went wrong.
 
     Args:
         question: as it was scored.
         score: its outcome.
         table: the one row of the set.
+        choose: which images are drawn.
     """
     truth = read_trees(question.truth)
-    return tell(truth, read_trees(question.answers, columns=truth.columns), score, table, question.pixel_size_m)
+    answer = read_trees(question.answers, columns=truth.columns)
+    return tell(truth, answer, score, table, question.pixel_size_m, choose)
 
 
-def tell(truth: Trees, answer: Trees, score: TreeScore, table: Sequence[Row], pixel_size_m: float) -> Evidence:
+def tell(
+    truth: Trees,
+    answer: Trees,
+    score: TreeScore,
+    table: Sequence[Row],
+    pixel_size_m: float,
+    choose: Choose | None = None,
+) -> Evidence:
     """Match trees again, and tell what went wrong.
 
     Args:
@@ -80,6 +89,7 @@ def tell(truth: Trees, answer: Trees, score: TreeScore, table: Sequence[Row], pi
         score: its outcome.
         table: the rows that are read first.
         pixel_size_m: metres in a unit of the coordinates.
+        choose: which images are drawn.
     """
     nothing = np.zeros((0, len(score.columns)))
     judge = _judge_points if score.columns == POINT else _judge_boxes
@@ -102,7 +112,7 @@ def tell(truth: Trees, answer: Trees, score: TreeScore, table: Sequence[Row], pi
         images=rows,
         kinds=POINT_KINDS if points else COVERING_KINDS,
         tallies=(*_tally_all(kinds, points), *(() if points else _tally_boxes(images, kinds))),
-        pictures=tuple(_draw(score.names[i], i, int(errors[i]), images[i]) for i in worst(errors)),
+        pictures=tuple(_draw(score.names[i], i, int(errors[i]), images[i]) for i in (choose or worst)(errors)),
     )
 
 

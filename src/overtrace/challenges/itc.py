@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
+from overtrace.challenges.challenge import Challenge, Choose, Question, Row, Sample, Verdict
 from overtrace.challenges.itc_check import check, choose_images
 from overtrace.challenges.itc_files import read
 from overtrace.formats.annotations import Annotations
@@ -203,11 +203,11 @@ def judge_profile(protocol: str, profile: Profile, question: Question) -> Verdic
     ]
     images = [row for part in score.data_sets for row in _images_of(part)]
 
-    def explain() -> "Evidence":
+    def explain(choose: Choose | None = None) -> "Evidence":
         # Only a report needs it, and it takes a while to load.
         from overtrace.challenges import evidence_itc
 
-        return evidence_itc.explain(question, score, table)
+        return evidence_itc.explain(question, score, table, choose)
 
     name = profile.name if question.ignore is None else f"{profile.name}+ignore"
     return Verdict(protocol, name, score.score, {"data_sets": parts}, table, images, _sample(score), explain)

@@ -1,13 +1,13 @@
 """A user's own polygons or points, scored over all files together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
+from overtrace.challenges.challenge import Challenge, Choose, Explain, Question, Row, Sample, Verdict
 from overtrace.challenges.deepglobe import BuildingScore, CityScore
 from overtrace.challenges.footprint_files import Footprints
 from overtrace.challenges.inspection import Claim, Inspection
@@ -60,7 +60,7 @@ def judge_polygons(challenge: Challenge, question: Question) -> Verdict:
     files = [Matches(*row) for row in numbers]
     unit = _name_area(pairs)
 
-    def explain() -> "Evidence":
+    def explain(choose: Choose | None = None) -> "Evidence":
         # Only a report needs it.
         from overtrace.challenges import evidence_deepglobe
 
@@ -70,7 +70,7 @@ def judge_polygons(challenge: Challenge, question: Question) -> Verdict:
         score = BuildingScore(RULE, (part,), tuple(names), counts)
         table = _tabulate(names, files)
         return evidence_deepglobe.tell(
-            _outline(again, true=True), _outline(again, true=False), score, table, lambda _: SET, "set", unit
+            _outline(again, true=True), _outline(again, true=False), score, table, lambda _: SET, "set", unit, choose
         )
 
     rule = f"polygons at an IoU of at least {RULE.least_iou:g}"
@@ -95,13 +95,13 @@ def judge_points(challenge: Challenge, question: Question) -> Verdict:
     score = score_trees(_locate(pairs, true=True), _locate(pairs, true=False), question.pixel_size_m, names)
     files = list(score.images)
 
-    def explain() -> "Evidence":
+    def explain(choose: Choose | None = None) -> "Evidence":
         # Only a report needs it.
         from overtrace.challenges import evidence_trees
 
         again = _read(question, POINTS)
         truth, answer = _locate(again, true=True), _locate(again, true=False)
-        return evidence_trees.tell(truth, answer, score, _tabulate(names, files), question.pixel_size_m)
+        return evidence_trees.tell(truth, answer, score, _tabulate(names, files), question.pixel_size_m, choose)
 
     return _conclude(challenge, "points", names, files, f"points within {REACH_M:g} m", explain)
 
@@ -213,7 +213,7 @@ def _conclude(
     names: Sequence[str],
     files: Sequence[Matches],
     rule: str,
-    explain: Callable[[], "Evidence"],
+    explain: Explain,
 ) -> Verdict:
     whole, table = sum(files, Matches()), _tabulate(names, files)
     parts: dict[str, Any] = {**_tabulate([""], [whole])[0], "rule": rule, "files": table}

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
+from overtrace.challenges.challenge import Challenge, Choose, Question, Row, Sample, Verdict
 from overtrace.challenges.devkit import count_like_devkit, read_any
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.challenges.scene_files import Pair, find_name_faults, pair_files, read_names
@@ -229,13 +229,15 @@ def judge_labels(labels: Labels, profile: str, question: Question) -> Verdict:
     return Verdict(labels.protocol, profile, found.score, parts, table, images, _sample(found), explain)
 
 
-def _explain(question: Question, labels: Labels, found: SceneScore, lenient: bool) -> "Evidence":
+def _explain(
+    question: Question, labels: Labels, found: SceneScore, lenient: bool, choose: Choose | None = None
+) -> "Evidence":
     if lenient:
         raise BadOption(f"there is no report of {DEVKIT}, which scores what is not in order: report without it")
     # Only a report needs it.
     from overtrace.challenges import evidence_scenes
 
-    return evidence_scenes.explain(question, labels, found)
+    return evidence_scenes.explain(question, labels, found, choose)
 
 
 def check(labels: Labels, claim: Claim) -> Inspection:
@@ -288,11 +290,10 @@ def _sample(found: SceneScore) -> Sample:
         # The same as score_pixels, for all choices at once.
         hits, true, answered = (multiply(times, counts) for counts in (both, truth, answer))
         union = true + answered - hits
-        mean_iou = np.divide(hits, union, out=np.zeros_like(union), where=union > 0).mean(axis=1)
-        if found.labels.by_mean_iou:
-            return mean_iou[:, None]
-        accuracy = hits.sum(axis=1) / np.maximum(true.sum(axis=1), 1)
-        return ((accuracy + mean_iou) / 2)[:, None]
+        score: NDArray[np.float64] = np.divide(hits, union, out=np.zeros_like(union), where=union > 0).mean(axis=1)
+        if not found.labels.by_mean_iou:
+            score = (hits.sum(axis=1) / np.maximum(true.sum(axis=1), 1) + score) / 2
+        return score[:, None]
 
     return Sample(found.names, (found.labels.protocol,), np.zeros(len(found.names), np.int64), settle)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overtrace.challenges.challenge import Challenge, Question, Row, Sample, Verdict
+from overtrace.challenges.challenge import Challenge, Choose, Question, Row, Sample, Verdict
 from overtrace.challenges.inspection import Claim, Inspection
 from overtrace.challenges.tree_files import BOX, POINT, Trees, find_trees, read_trees
 from overtrace.errors import BadAnswer
@@ -125,11 +125,11 @@ def judge(question: Question) -> Verdict:
 
         parts["coco_boxes"] = score_box_ap(truth, answer, found.names, question.workers)
 
-    def explain() -> "Evidence":
+    def explain(choose: Choose | None = None) -> "Evidence":
         # Only a report needs it.
         from overtrace.challenges import evidence_trees
 
-        return evidence_trees.explain(question, found, [row])
+        return evidence_trees.explain(question, found, [row], choose)
 
     return Verdict(TREES.name, profile, found.score, parts, [row], images, _sample(found), explain)
 
