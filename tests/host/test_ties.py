@@ -38,13 +38,17 @@ def host(tmp_path, database) -> Host:
     return make_host(database, tmp_path, {"per_day": None})
 
 
-def give(host: Host, name: str, draws: np.ndarray, truth: str = "t", at=NOON) -> str:
+def give(host: Host, name: str, draws: np.ndarray | None, truth: str = "t", at=NOON) -> str:
     """A submission whose scores on drawn images are known; its id."""
     sent = host.submit(host.add_team(name), f"x,y\n{len(name)},0\n".encode(), at)
     queue = LocalQueue(host.database, host.uploads.blobs, host.contest)
     claimed = queue.claim("test")
     assert claimed is not None
     assert claimed.submission == sent.id
+    if draws is None:
+        bare = Mark(board="all", value=0.5, columns={}, verdict={})
+        assert queue.finish(claimed, Outcome(kind="scored", marks=(bare,), truth=truth))
+        return sent.id
     sha256, text = pack(write_draws(draws[:, None]))
     low, high = np.percentile(draws, [2.5, 97.5])
     interval = Interval(low=low, high=high, level=0.95, resamples=len(draws), images=30, least=30)
@@ -93,6 +97,16 @@ def test_ties_follow_the_scores_that_count(host):
         hide(session, late, NOON, "person:olga")
     ties.settle()
     assert [row[2] for row in show(host)] == [[1, 2], [1, 2]]
+
+
+def test_a_score_without_draws_is_tied_with_none(host):
+    ties = Ties(host.database, host.uploads.blobs, host.contest)
+    give(host, "owls", None)
+    ties.settle()
+    assert show(host) == [(1, "owls", None)]
+    give(host, "jays", 0.1 + np.random.default_rng(1).normal(0, 0.01, RESAMPLES))
+    ties.settle()
+    assert show(host) == [(1, "owls", None), (2, "jays", [1, 2])]
 
 
 def test_what_was_scored_against_another_truth_is_not_told_apart(host):

@@ -116,6 +116,9 @@ def _repeat(settings: Settings, stop: threading.Event, do: Callable[[Settings], 
             do(settings)
         except OvertraceError as error:
             LOG.warning("%s", error)
+        except Exception:
+            # It is tried again: no chore ends before the host.
+            LOG.exception("a chore broke off")
         stop.wait(every_s)
 
 

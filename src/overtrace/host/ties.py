@@ -75,7 +75,8 @@ class Ties:
                 scores = np.array([one.value for one in (row, *new)], np.float64)
                 worse = find_worse(0, scores, draws)[1:]
                 self._better |= {(row.draws, other.draws): bool(w) for other, w in zip(new, worse, strict=True)}
-        return np.array([[self._better[one, other] for other in names] for one in names], bool).reshape(len(rows), -1)
+        better = [self._better[one, other] for one in names for other in names]
+        return np.array(better, bool).reshape(len(rows), len(rows))
 
     def _read(self, sha256: str) -> NDArray[np.float64]:
         if sha256 not in self._draws:
