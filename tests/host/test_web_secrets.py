@@ -285,4 +285,4 @@ def test_the_stream_of_changes_says_that_something_changed_and_no_more(host):
         lines = stream.iter_lines()
         found = [next(lines), next(lines)]
     assert found[0] == "event: changed"
-    assert re.fullmatch(r"data: \d+\.\d+", found[1])
+    assert re.fullmatch(r"data: \d+\.\d+\.\d+", found[1])
