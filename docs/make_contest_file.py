@@ -11,7 +11,7 @@ SCHEMA = Path(__file__).with_name("contest.schema.json")
 MARK = "<!-- below: made by `make docs` from the model -->\n"
 ORDER = (
     "Contest", "Organiser", "Phase", "Limits", "Board", "Column", "Download", "Track", "Teams", "Description", "Effort",
-    "Replication", "Container", "Results", "Award",
+    "Replication", "Container", "Appeals", "Results", "Award",
 )  # fmt: skip
 
 

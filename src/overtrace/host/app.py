@@ -21,6 +21,7 @@ from overtrace.host.web import (
     account,
     announcement,
     api,
+    appeals,
     boards,
     certificates,
     delivery,
@@ -46,7 +47,7 @@ from overtrace.host.winners import is_due, sweep
 
 PAGES = (
     *(front, boards, entry, account, tokens, team, teams, submit, submissions, delivery, winners),
-    *(organise, announcement, certificates),
+    *(organise, announcement, certificates, appeals),
 )
 EXPIRE_S = 3600.0
 REAP_S = 10.0

@@ -270,6 +270,14 @@ class Award(Frozen):
     """Of the teams that have it; null for one that organisers give beyond the ranks."""
 
 
+class Appeals(Frozen):
+    """How teams contest provisional ranks."""
+
+    days: int = Field(default=0, ge=0)
+    """Of 24 hours, from the end of the phase of the final board, or from its release if organisers keep it back; 0 for
+    no appeals. A team that has dropped out as a winner has so many days from then on, too."""
+
+
 class Results(Frozen):
     """How the results are announced."""
 
@@ -322,6 +330,8 @@ class Contest(Frozen):
     """Of the scorer."""
     replication: Replication = Replication()
     """Of the first places."""
+    appeals: Appeals = Appeals()
+    """Of teams, against provisional ranks."""
     results: Results = Results()
     """How they are announced."""
     awards: tuple[Award, ...] = ()

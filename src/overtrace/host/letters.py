@@ -166,6 +166,26 @@ def dropped(site: Site, why: str) -> Letter:
     )
 
 
+def appeal(site: Site, appeal_id: str, what: str) -> Letter:
+    """To the members of a team, or to organisers, when something has happened in an appeal."""
+    return _write(
+        site,
+        "An appeal",
+        f"{what[:1].upper()}{what[1:]}. Read and answer at",
+        f"{site.address}/appeals/{appeal_id}",
+    )
+
+
+def concerned(site: Site, number: int) -> Letter:
+    """To the members of a team on which the decision of another's appeal has an effect."""
+    return _write(
+        site,
+        "A decision concerns your team",
+        f"The organisers have decided appeal {number}, which has an effect on your team. Read what it is, and why, at",
+        f"{site.address}/appeals",
+    )
+
+
 def to_organisers(site: Site, what: str) -> Letter:
     """To organisers, when something has moved on by itself."""
     return _write(

@@ -15,6 +15,7 @@ from overtrace.host.events import record
 from overtrace.host.people import blank, lock_person
 from overtrace.host.site import Site
 from overtrace.host.tables import Base, Event, Invitation, Mail, Member, Person, Submission, Team, Token, Upload, Visit
+from overtrace.host.tables_after import Appeal, AppealWords
 from overtrace.host.teams import find_members, find_team, is_locked, leave
 from overtrace.host.tokens import revoke_tokens
 from overtrace.host.visits import end_visits
@@ -32,6 +33,7 @@ def export_person(session: Session, person_id: str) -> dict[str, Any]:
         "invitations": select(Invitation).where(Invitation.email == person.email).order_by(Invitation.id),
         "letters": select(Mail).where(Mail.to == person.email).order_by(Mail.id),
         "uploads": select(Upload).where(Upload.person_id == person_id).order_by(Upload.id),
+        "appeals": select(AppealWords).where(AppealWords.person_id == person_id).order_by(AppealWords.id),
         "submissions": select(Submission).where(Submission.person_id == person_id).order_by(Submission.id),
         "log": select(Event).where(_is_of(person_id)).order_by(Event.id),
     }
@@ -82,6 +84,8 @@ def _blank_rows(session: Session, person: Person, at: datetime) -> None:
     session.execute(update(Submission).where(Submission.person_id == person.id).values(name="", note=""))
     session.execute(update(Upload).where(Upload.person_id == person.id).values(name=""))
     session.execute(update(Token).where(Token.person_id == person.id).values(name=""))
+    session.execute(update(Appeal).where(Appeal.person_id == person.id).values(subject=""))
+    session.execute(update(AppealWords).where(AppealWords.person_id == person.id).values(text=""))
 
 
 def _is_of(person_id: str) -> Any:

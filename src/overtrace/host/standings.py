@@ -103,6 +103,13 @@ def read_released(session: Session) -> frozenset[str]:
     return frozenset() if fact is None else frozenset(fact.value)
 
 
+def read_release(session: Session, phase: str, board: str) -> datetime | None:
+    """When organisers released a board; None if they did not."""
+    fact = session.get(Fact, RELEASED)
+    at = None if fact is None else fact.value.get(name_board(phase, board))
+    return None if at is None else datetime.fromisoformat(at)
+
+
 def release(session: Session, contest: Contest, phase: str, board: str, at: datetime, actor: str) -> None:
     """Let everyone see a board from now on.
 

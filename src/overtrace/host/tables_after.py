@@ -1,13 +1,13 @@
-"""What a host keeps of the time after the last phase: what winners deliver, and what came of it."""
+"""What a host keeps of the time after the last phase: what winners deliver and what came of it, and appeals."""
 
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from overtrace.host.tables import Base, Submission, Team, states_of
+from overtrace.host.tables import Base, Person, Submission, Team, states_of
 
 
 class DeliveryState(StrEnum):
@@ -66,3 +66,67 @@ class Delivery(Base):
     """All that running it again said, for organisers."""
     team: Mapped[Team] = relationship()
     submission: Mapped[Submission] = relationship()
+
+
+class AppealState(StrEnum):
+    """Of an appeal; all but the first are final."""
+
+    OPEN = "open"
+    UPHELD = "upheld"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+class Effect(StrEnum):
+    """Of a decision on the boards."""
+
+    NONE = "none"
+    HIDE = "take a submission off the boards"
+    SHOW = "put a submission back on the boards"
+    DISQUALIFY = "disqualify a team"
+    REINSTATE = "take a disqualification back"
+    ASK_AGAIN = "ask a team for its container again"
+
+
+class Appeal(Base):
+    """What a team contests: its members and the organisers alone read the thread."""
+
+    __tablename__ = "appeals"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    number: Mapped[int] = mapped_column(unique=True)
+    """From 1: what people call it."""
+    team_id: Mapped[str] = mapped_column(ForeignKey("teams.id"), index=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    """Who opened it."""
+    subject: Mapped[str] = mapped_column(String(100))
+    state: Mapped[AppealState] = mapped_column(states_of(AppealState), default=AppealState.OPEN)
+    opened_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    decision: Mapped[str] = mapped_column(default="")
+    """Markdown, for the team."""
+    summary: Mapped[str] = mapped_column(default="")
+    """Markdown, for everyone."""
+    effect: Mapped[Effect] = mapped_column(states_of(Effect, 48), default=Effect.NONE)
+    target: Mapped[str] = mapped_column(String(26), default="")
+    """Id of the team or the submission that it has an effect on."""
+    team: Mapped[Team] = relationship()
+    words: Mapped[list["AppealWords"]] = relationship(order_by="AppealWords.number")
+
+
+class AppealWords(Base):
+    """Something that a member or an organiser says in the thread of an appeal."""
+
+    __tablename__ = "appeal_words"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    appeal_id: Mapped[str] = mapped_column(ForeignKey("appeals.id"), index=True)
+    number: Mapped[int]
+    """From 1."""
+    person_id: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    organises: Mapped[bool]
+    """Whether it is said for the organisers."""
+    text: Mapped[str]
+    """Markdown."""
+    said_at: Mapped[datetime]
+    person: Mapped[Person] = relationship()
+
+    __table_args__ = (UniqueConstraint("appeal_id", "number"),)

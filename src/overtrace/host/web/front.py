@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from overtrace.errors import NotFound
+from overtrace.host.appeals import find_planned_window
 from overtrace.host.contest import Contest, Download, Phase
 from overtrace.host.queue import read_queue
 from overtrace.host.web.live import find_newest
@@ -40,6 +41,9 @@ def list_dates(contest: Contest) -> list[tuple[datetime, str]]:
         dates.append((contest.teams.locks_at, "Teams lock: members, order and track stand"))
     if contest.replication.reply_by is not None:
         dates.append((contest.replication.reply_by, "Winners have delivered their containers"))
+    window = find_planned_window(contest)
+    if window is not None:
+        dates += [(window[0], "Teams may appeal"), (window[1], "Appeals end")]
     dates += [(phase.start, f"{phase.title} begins") for phase in contest.phases]
     return sorted(dates, key=lambda date: date[0])
 
