@@ -47,6 +47,11 @@ class DaskCluster:
             with self._lock:
                 self.workers = [worker if worker.poll() is None else self._start_worker() for worker in self.workers]
 
+    @property
+    def scheduler_pid(self) -> int:
+        """Of its process."""
+        return self._scheduler.pid
+
     def kill_worker(self, which: int) -> None:
         """At once, as for lack of memory."""
         with self._lock:

@@ -21,6 +21,7 @@ from overtrace.cli.export import export
 from overtrace.cli.host import host
 from overtrace.cli.info import info
 from overtrace.cli.models import models
+from overtrace.cli.plan import plan
 from overtrace.cli.score import score
 from overtrace.cli.status import status
 from overtrace.cli.submit import submit
@@ -35,6 +36,7 @@ INTERRUPTED = 130
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for verb in (
     trace,
+    plan,
     score,
     check,
     compare,

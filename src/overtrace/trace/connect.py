@@ -76,6 +76,23 @@ def _read_slurm(text: str, path: Path) -> Address:
     return Address("slurm", text, jobs, settings)
 
 
+def ask_threads(address: Address) -> int:
+    """How many threads the workers of a scheduler have.
+
+    Raises:
+        BadCluster: if it does not answer, or has none.
+    """
+    with _quiet():
+        client = _connect(address.text)
+        try:
+            threads = sum(client.nthreads().values())
+        finally:
+            client.close(timeout=2)
+    if not threads:
+        raise BadCluster(f"--cluster {address.text}: no worker is there yet: start some, or say --threads")
+    return int(threads)
+
+
 @contextmanager
 def open_cluster(plan: Plan, progress: Progress) -> Iterator[Cluster]:
     """A cluster whose workers are those of this version, and see the images and the scratch store.

@@ -58,9 +58,15 @@ class Plan:
             BadImage: if the model cannot see it.
             BadOption: if ``simplify`` is in metres and the pixel size is not known.
         """
+        raster = _prepare(self.rasters[index], self.store(index))
+        return self._describe(index, raster, keep_labels, device)
+
+    def describe_job(self, index: int) -> Job:
+        """The same, to be looked at rather than done: nothing is copied."""
+        return self._describe(index, self.rasters[index], keep_labels=False, device="any")
+
+    def _describe(self, index: int, raster: Raster, keep_labels: bool, device: Device) -> Job:
         card, options = self.card, self.options
-        store = self.store(index)
-        raster = _prepare(self.rasters[index], store)
         view = view_image(raster, card)
         return Job(
             view=view,
@@ -77,7 +83,7 @@ class Plan:
             detect=self.detect,
             simplify_px=options.simplify.in_pixels(view.grid),
             keep_labels=keep_labels,
-            store=store,
+            store=self.store(index),
         )
 
     def store(self, index: int) -> Store:
