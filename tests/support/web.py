@@ -20,6 +20,7 @@ from overtrace.host.blobs import open_blobs
 from overtrace.host.contest_file import ContestFile, read_contest
 from overtrace.host.database import now
 from overtrace.host.jobs import Claimed
+from overtrace.host.marking import name_scorer
 from overtrace.host.openid import Provider
 from overtrace.host.outcome import Flaw, Mark, Outcome
 from overtrace.host.public import publish
@@ -151,7 +152,7 @@ class Served:
         marks = [
             Mark(board=board.name, value=value, columns={"recall": value}, verdict=verdict) for board in phase.boards
         ]
-        return Outcome(kind="scored", marks=tuple(marks), scorer="test 1", truth=claimed.truth)
+        return Outcome(kind="scored", marks=tuple(marks), scorer=name_scorer(), truth=claimed.truth)
 
     def submit(self, person: Person, answer: bytes = PERFECT, phase: str = "test") -> str:
         """Send in an answer by the API; its id."""

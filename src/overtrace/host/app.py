@@ -30,6 +30,7 @@ from overtrace.host.web import (
     live,
     log,
     organise,
+    scorings,
     submissions,
     submit,
     team,
@@ -47,7 +48,7 @@ from overtrace.host.winners import is_due, sweep
 
 PAGES = (
     *(front, boards, entry, account, tokens, team, teams, submit, submissions, delivery, winners),
-    *(organise, announcement, certificates, appeals),
+    *(organise, scorings, announcement, certificates, appeals),
 )
 EXPIRE_S = 3600.0
 REAP_S = 10.0

@@ -1,4 +1,5 @@
-"""The queue: one row a submission, claimed under a lease, and waiting again when the lease runs out.
+"""The queue: a row each time that a submission is to be scored, claimed under a lease, and waiting again when the lease
+runs out.
 
 A state changes by one ``UPDATE`` that names the old state and the lease, so that of two processes one comes too late
 and is told so. Rows are always locked in the order job, submission.
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Update, select, update
 from sqlalchemy.orm import Session
 
-from overtrace.host import submissions
+from overtrace.host import rescoring, submissions
 from overtrace.host.contest import Contest, Frozen
 from overtrace.host.ids import new_id
 from overtrace.host.outcome import Outcome
@@ -43,14 +44,20 @@ class Claimed(Frozen):
     sha256: str
     truth: str = ""
     """Digest of what it is to be scored against."""
+    scorer: str = ""
+    """Name, version and digest of the code that it is to be scored by; empty for any."""
 
 
 def claim(session: Session, worker: str, at: datetime, patience: Patience = Patience()) -> Claimed | None:
-    """Lease the job that has been due for longest; None if none is."""
+    """Lease the job that has been due for longest, and one of what is scored once more only if there is no other.
+
+    Returns:
+        None if none is due.
+    """
     due = (
         select(Job.id)
         .where(Job.state == JobState.WAITING, Job.due_at <= at)
-        .order_by(Job.due_at, Job.id)
+        .order_by(Job.scoring_id.is_not(None), Job.due_at, Job.id)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
@@ -65,7 +72,7 @@ def claim(session: Session, worker: str, at: datetime, patience: Patience = Pati
     if not change(session, update(Job).where(Job.id == due.scalar_subquery()).values(**values)):
         return None
     job = session.scalars(select(Job).where(Job.lease == lease)).one()
-    if not submissions.start(session, job.submission_id, at, f"worker:{worker}"):
+    if job.scoring_id is None and not submissions.start(session, job.submission_id, at, f"worker:{worker}"):
         raise AssertionError(f"job {job.id} waits, and its submission does not")
     sent = job.submission
     return Claimed(
@@ -102,6 +109,10 @@ def finish(
         return give_back(session, claimed, outcome.reason, at, patience)
     if not change(session, _held(claimed).values(state=JobState.DONE, lease_until=None, ended_at=at)):
         return False
+    job = session.get_one(Job, claimed.job)
+    if job.scoring_id is not None:
+        rescoring.finish(session, contest, job, outcome, at)
+        return True
     if outcome.kind == "scored":
         done = submissions.finish_scored(session, contest, claimed.submission, outcome, at)
     else:
@@ -148,10 +159,14 @@ def _return(session: Session, job: Job, why: str, at: datetime, patience: Patien
     job.lease, job.lease_until, job.attempts, job.error = "", None, attempts, why[-2000:]
     if attempts >= patience.attempts:
         job.state, job.ended_at = JobState.GIVEN_UP, at
-        moved = submissions.finish_failed(session, submission_id, attempts, at)
     else:
         wait_s = patience.back_off_s * 4 ** max(attempts - 1, 0)
         job.state, job.due_at = JobState.WAITING, at + timedelta(seconds=wait_s if counted else 0)
+    if job.scoring_id is not None:
+        return
+    if job.state == JobState.GIVEN_UP:
+        moved = submissions.finish_failed(session, submission_id, attempts, at)
+    else:
         moved = submissions.put_back(session, submission_id, at, f"worker:{worker}", why)
     if not moved:
         raise AssertionError(f"job {job.id} was leased, and its submission did not run")

@@ -13,8 +13,11 @@ from pathlib import Path
 from overtrace.errors import OvertraceError
 from overtrace.host.blobs import open_blobs
 from overtrace.host.contest import Frozen
-from overtrace.host.contest_file import read_contest
-from overtrace.host.database import Database, open_database
+from overtrace.host.contest_file import ContestFile, read_contest
+from overtrace.host.database import Database, now, open_database
+from overtrace.host.events import record
+from overtrace.host.marking import name_scorer
+from overtrace.host.rescoring import list_changed
 from overtrace.host.scorer import die_with_parent
 from overtrace.host.truths import digest_truths, state_truths
 from overtrace.host.worker import LocalQueue, Worker, stop_when_told
@@ -52,8 +55,7 @@ def work(orders: Orders, stop: threading.Event) -> None:
     """Tell the host what answers are scored against, and score."""
     file = read_contest(orders.contest)
     database, blobs = Database(open_database(orders.db)), open_blobs(orders.store)
-    with database.write() as session:
-        state_truths(session, digest_truths(file.contest, file.folder))
+    tell_host(database, file)
     if not orders.scores:
         return
     if orders.demo:
@@ -62,6 +64,21 @@ def work(orders: Orders, stop: threading.Event) -> None:
         threading.Thread(target=fill, args=(file, database, blobs, orders.spool, stop), daemon=True).start()
     queue = LocalQueue(database, blobs, file.contest)
     Worker(name_worker(orders.number), queue, file.contest, file.folder, stop).run()
+
+
+def tell_host(database: Database, file: ContestFile) -> None:
+    """What is true, and by which code answers are scored; and say which boards show something else."""
+    digests, scorer = digest_truths(file.contest, file.folder), name_scorer()
+    with database.write() as session:
+        if state_truths(session, digests, scorer):
+            record(session, "host", "truth.stated", "host", now(), scorer=scorer, truths=digests)
+        changed = list_changed(session, file.contest)
+    for phase in changed:
+        print(
+            f"overtrace: phase {phase}: truth, rule or scorer has changed since its boards were scored: they stay as "
+            "they are, and new answers are set aside, until you rescore it on the page Organise, Scorings",
+            flush=True,
+        )
 
 
 def name_worker(number: int = 1) -> str:

@@ -3,13 +3,15 @@
 Runs in the scorer's process, which alone has the truth. What it says names no path of this machine.
 """
 
+import functools
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from overtrace import __version__
+import overtrace
 from overtrace.challenges.challenge import Question, Verdict
 from overtrace.challenges.inspection import Claim
 from overtrace.challenges.protocols import check_files, score_files
@@ -20,9 +22,20 @@ from overtrace.host.contest import Column, Contest, Effort, Frozen, Phase
 from overtrace.host.draws import measure, pack
 from overtrace.host.outcome import MOST_FAULTS, MOST_LETTERS, Flaw, Mark, Outcome, break_off
 
-SCORER = f"overtrace {__version__}"
+PACKAGE = Path(overtrace.__file__).parent
+CODE = ("challenges/*.py", "formats/*.py", "scoring/*.py", "host/columns.py", "host/marking.py")
+"""What decides on a score."""
 OF_IMAGES = ("files",)
 """Parts of a verdict with a row for each image."""
+
+
+@functools.cache
+def name_scorer() -> str:
+    """Name, version and digest of the code that scores: the same digest, the same scores."""
+    code = hashlib.sha256()
+    for path in sorted(path for pattern in CODE for path in PACKAGE.glob(pattern)):
+        code.update(f"{path.relative_to(PACKAGE).as_posix()}\n".encode() + path.read_bytes())
+    return f"overtrace {overtrace.__version__} ({code.hexdigest()[:16]})"
 
 
 class BoardTask(Frozen):
@@ -98,7 +111,7 @@ def settle(task: Task, verdicts: Sequence[Verdict]) -> Outcome:
         return _reject(task, faults)
     blobs: dict[str, str] = {}
     marks = tuple(_mark(board, verdict, blobs) for board, verdict in zip(task.boards, verdicts, strict=True))
-    return Outcome(kind="scored", marks=marks, scorer=SCORER, blobs=blobs)
+    return Outcome(kind="scored", marks=marks, scorer=name_scorer(), blobs=blobs)
 
 
 def _ask(task: Task, board: BoardTask) -> Question:
@@ -146,7 +159,7 @@ def _reject(task: Task, faults: Iterable[Fault]) -> Outcome:
     ]
     more = f", of which {MOST_FAULTS:,} are listed" if len(faults) > MOST_FAULTS else ""
     reason = f"{len(faults):,} fault{'s' * (len(faults) > 1)}{more}"
-    return Outcome(kind="rejected", faults=tuple(flaws), reason=reason, scorer=SCORER)
+    return Outcome(kind="rejected", faults=tuple(flaws), reason=reason, scorer=name_scorer())
 
 
 def _clean(task: Task, text: str) -> str:

@@ -48,7 +48,9 @@ def requeue(session: Session, submission_id: str, at: datetime, actor: str) -> N
         Refused: if it has not failed.
     """
     submission = submissions.find(session, submission_id)
-    job = update(Job).where(Job.submission_id == submission_id, Job.state == JobState.GIVEN_UP)
+    job = update(Job).where(
+        Job.submission_id == submission_id, Job.scoring_id.is_(None), Job.state == JobState.GIVEN_UP
+    )
     back = job.values(state=JobState.WAITING, attempts=0, due_at=at, ended_at=None, lease="", lease_until=None)
     moved = update(Submission).where(Submission.id == submission_id, Submission.state == State.FAILED)
     reason = "scored once more by an organiser, costs no try"
@@ -119,8 +121,8 @@ def list_submissions(session: Session, wanted: Filter, before: str = "") -> Sequ
 
 
 def find_job(session: Session, submission_id: str) -> Job | None:
-    """The job of a submission, with what went wrong in it."""
-    return session.scalar(select(Job).where(Job.submission_id == submission_id))
+    """The job of a submission, with what went wrong in it; not of what was scored once more."""
+    return session.scalar(select(Job).where(Job.submission_id == submission_id, Job.scoring_id.is_(None)))
 
 
 def list_teams(session: Session) -> Sequence[Team]:

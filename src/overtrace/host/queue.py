@@ -46,7 +46,7 @@ def read_queue(session: Session, at: datetime) -> Queue:
     """The queue as it is now."""
     query = (
         select(Submission, Job)
-        .join(Job, Job.submission_id == Submission.id)
+        .join(Job, (Job.submission_id == Submission.id) & Job.scoring_id.is_(None))
         .where(Submission.state.in_((State.QUEUED, State.RUNNING)))
         .order_by(Submission.state.desc(), Job.due_at, Job.id)
         .options(joinedload(Submission.team))

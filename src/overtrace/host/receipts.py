@@ -2,7 +2,8 @@
 
 The signature is Ed25519 (RFC 8032) over the receipt without it, written as JSON in one way: keys in order, no blanks,
 letters beyond ASCII as escapes. A receipt names the line of the log in which the submission was accepted, by number
-and digest: who holds it can show whether lines up to there were changed since (``audit``).
+and digest: who holds it can show whether lines up to there were changed since (``audit``). One that is made when the
+submission has results names their scoring, too; it stays valid when boards show another one.
 """
 
 import base64
@@ -20,7 +21,7 @@ from overtrace.errors import BadData
 from overtrace.host.contest import Contest
 from overtrace.host.database import add_if_new
 from overtrace.host.events import Head, find_head
-from overtrace.host.tables import Event, Fact, Submission
+from overtrace.host.tables import Event, Fact, Score, Scoring, Submission
 
 KIND = "overtrace receipt 1"
 HEAD_KIND = "overtrace head 1"
@@ -57,6 +58,7 @@ def make_receipt(session: Session, contest: Contest, submission: Submission) -> 
         "begun": _show(submission.received_at),
         "accepted": _show(submission.accepted_at),
         **_find_line(session, submission),
+        **_find_scoring(session, submission),
     }
     return sign(find_key(session), receipt)
 
@@ -67,6 +69,16 @@ def _find_line(session: Session, submission: Submission) -> Receipt:
     )
     line = session.scalar(accepted)
     return {} if line is None else {"log": line.id, "log_sha256": line.digest}
+
+
+def _find_scoring(session: Session, submission: Submission) -> Receipt:
+    """By which truth and scorer its results on the boards are, as long as they show that scoring."""
+    shown = select(Score.submission_id).where(Score.submission_id == submission.id).limit(1)
+    current = select(Scoring).where(Scoring.phase == submission.phase, Scoring.current, shown.exists())
+    scoring = session.scalar(current)
+    if scoring is None:
+        return {}
+    return {"scoring": scoring.number, "scorer": scoring.scorer, "truth": scoring.truth}
 
 
 def make_head(session: Session, contest: Contest, at: datetime) -> Receipt:

@@ -43,6 +43,11 @@ class Result:
     can_choose: bool
 
     @property
+    def is_aside(self) -> bool:
+        """Whether it is scored by another scoring than the one that boards show."""
+        return self.submission.state == State.SCORED and not self.submission.scores
+
+    @property
     def is_final(self) -> bool:
         """Whether nothing will change of itself."""
         return self.submission.state in FINAL
@@ -84,6 +89,7 @@ class Result:
             "hidden": one.hidden_at is not None,
             "scores": scores,
             "withheld": [board.name for board in self.withheld],
+            "set_aside": self.is_aside,
         }
 
 

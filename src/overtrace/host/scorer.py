@@ -22,7 +22,7 @@ from overtrace.challenges.inspection import Claim
 from overtrace.challenges.own import PIXELS
 from overtrace.challenges.protocols import check_files, score_files
 from overtrace.host.contest import Effort
-from overtrace.host.marking import Task, mark
+from overtrace.host.marking import Task, mark, name_scorer
 from overtrace.host.outcome import MOST_LINE_BYTES, Outcome, break_off, reject
 from overtrace.host.samples import write_sample
 
@@ -49,6 +49,7 @@ def main() -> None:
 
 def load(challenge: str, profile: str = "") -> None:
     """Load what a challenge needs, so that children have it from the start."""
+    name_scorer()
     with tempfile.TemporaryDirectory() as folder:
         truth, answer = write_sample(challenge, profile, Path(folder))
         classes = SAMPLE_CLASSES if profile == PIXELS else 0

@@ -18,7 +18,8 @@ from overtrace.host.dossiers import find_lacks
 from overtrace.host.events import record
 from overtrace.host.public import name_board
 from overtrace.host.removals import read_removed, read_waits
-from overtrace.host.tables import Fact, Member, Team
+from overtrace.host.scorings import find_current
+from overtrace.host.tables import Fact, Member, Scoring, Team
 from overtrace.host.ties import read_rows, read_ties
 
 RELEASED = "released boards"
@@ -43,6 +44,8 @@ class Standing:
     """Name and reason of each team that has no place any more, by id; the ranks of the others have closed up."""
     tied: Ranks
     """Of those that are compared already."""
+    scoring: Scoring | None
+    """That it shows; None before the first result."""
 
     @property
     def names(self) -> dict[str, str]:
@@ -71,8 +74,10 @@ class Standing:
         rows = as_table(self.places, self.names, self.tied)
         for row in rows:
             row["provisional"] = bool(self.lacks[row["team_id"]])
-        facts = {"phase": self.phase.name, "board": self.board.name, "title": self.board.title, "rows": rows}
-        return {**facts, "removed": [{"team": team, "reason": why} for team, why in self.removed.values()]}
+        number = self.scoring.number if self.scoring is not None else None
+        facts = {"phase": self.phase.name, "board": self.board.name, "title": self.board.title, "scoring": number}
+        removed = [{"team": team, "reason": why} for team, why in self.removed.values()]
+        return {**facts, "rows": rows, "removed": removed}
 
     def as_csv(self) -> str:
         """For spreadsheets."""
@@ -151,6 +156,7 @@ def read_standing(session: Session, contest: Contest, phase: Phase, board: Board
         find_history(rows),
         {team: said for team, said in removed.items() if any(row.team == team for row in sent)},
         read_ties(session, phase, board, places),
+        find_current(session, phase.name),
     )
 
 

@@ -15,7 +15,8 @@ from overtrace.host.contest import Contest, Phase
 from overtrace.host.events import record
 from overtrace.host.ids import new_id
 from overtrace.host.outcome import Outcome
-from overtrace.host.tables import Job, JobState, Member, Score, State, Submission, Team, Upload
+from overtrace.host.scorings import check_boards, keep_first, lock_current
+from overtrace.host.tables import Job, JobState, Member, State, Submission, Team, Upload
 
 DAY = timedelta(days=1)
 MOST_REASON = 300
@@ -161,24 +162,17 @@ def put_back(session: Session, submission_id: str, at: datetime, actor: str, why
 
 
 def finish_scored(session: Session, contest: Contest, submission_id: str, outcome: Outcome, at: datetime) -> bool:
-    """It counts on the boards of its phase.
+    """It counts on the boards of its phase, unless these show another scoring.
 
     Raises:
         Refused: if these are not the boards of its phase.
     """
     submission = find(session, submission_id)
-    phase = contest.find_phase(submission.phase)
-    wanted = [] if phase is None else [board.name for board in phase.boards]
-    found = [mark.board for mark in outcome.marks]
-    if found != wanted:
-        raise Refused(
-            f"scored for the boards {', '.join(found)}: wanted {', '.join(wanted)}: give workers this contest"
-        )
+    check_boards(contest, submission.phase, outcome)
+    lock_current(session, submission.phase)
     if not _move(session, submission_id, State.RUNNING, State.SCORED, at, "host", ended_at=at):
         return False
-    for mark in outcome.marks:
-        score = mark.model_dump()
-        session.add(Score(submission_id=submission_id, scorer=outcome.scorer, truth=outcome.truth, made_at=at, **score))
+    keep_first(session, submission, outcome, at)
     return True
 
 
@@ -203,7 +197,7 @@ def cancel(session: Session, submission_id: str, at: datetime, actor: str) -> No
     Raises:
         Refused: if it runs or has ended.
     """
-    job = update(Job).where(Job.submission_id == submission_id, Job.state == JobState.WAITING)
+    job = update(Job).where(Job.submission_id == submission_id, Job.scoring_id.is_(None), Job.state == JobState.WAITING)
     if change(session, job.values(state=JobState.DONE, ended_at=at)):
         values: dict[str, Any] = {"ended_at": at, "charged": False, "reason": "cancelled by the team, costs no try"}
         if _move(session, submission_id, State.QUEUED, State.CANCELLED, at, actor, **values):

@@ -390,12 +390,59 @@ class Tie(Base):
     """Grows with each change."""
 
 
+CURRENT = text("current")
+FIRST = text("scoring_id IS NULL")
+
+
+class Scoring(Base):
+    """Truth, rule and scorer that the answers of a phase are scored by. Its boards show the results of one alone."""
+
+    __tablename__ = "scorings"
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    phase: Mapped[str] = mapped_column(String(64))
+    number: Mapped[int]
+    """Of the phase, from 1."""
+    scorer: Mapped[str] = mapped_column(String(64))
+    """Name, version and digest of its code."""
+    truth: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of truth, lists and rule."""
+    current: Mapped[bool] = mapped_column(default=False)
+    """Whether boards show it."""
+    made_at: Mapped[datetime]
+    asked_at: Mapped[datetime | None]
+    """When all submissions of the phase were to be scored by it."""
+    applied_at: Mapped[datetime | None]
+    """Since when boards show it, or when they last began to."""
+    left_at: Mapped[datetime | None]
+    """When they last began to show another one."""
+
+    __table_args__ = (
+        UniqueConstraint("phase", "number"),
+        Index("one_current", "phase", unique=True, sqlite_where=CURRENT, postgresql_where=CURRENT),
+    )
+
+
+class Shelved(Base):
+    """What a submission came to by a scoring that boards do not show."""
+
+    __tablename__ = "shelved"
+    scoring_id: Mapped[str] = mapped_column(ForeignKey("scorings.id"), primary_key=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"), primary_key=True)
+    outcome: Mapped[dict[str, Any]]
+    """As the scorer said it; empty for what has been on boards."""
+    rows: Mapped[dict[str, Any]]
+    """Of the tables that hold results, by table, as they were on boards; empty for what never was."""
+    made_at: Mapped[datetime]
+
+
 class Job(Base):
     """Work that is to be done once, by whoever claims it."""
 
     __tablename__ = "jobs"
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
-    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"), unique=True)
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submissions.id"))
+    scoring_id: Mapped[str | None] = mapped_column(ForeignKey("scorings.id"))
+    """Of what is scored once more; None for the first time."""
     state: Mapped[JobState] = mapped_column(states_of(JobState))
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]
@@ -410,7 +457,11 @@ class Job(Base):
     """For the organiser."""
     submission: Mapped[Submission] = relationship()
 
-    __table_args__ = (Index("jobs_due", "state", "due_at"),)
+    __table_args__ = (
+        Index("jobs_due", "state", "due_at"),
+        UniqueConstraint("submission_id", "scoring_id"),
+        Index("one_job", "submission_id", unique=True, sqlite_where=FIRST, postgresql_where=FIRST),
+    )
 
 
 class Event(Base):

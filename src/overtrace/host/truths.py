@@ -13,6 +13,7 @@ from overtrace.host.contest import Contest, Phase
 from overtrace.host.tables import Fact
 
 PREFIX = "truth:"
+SCORER = "scorer"
 
 
 def digest_truths(contest: Contest, folder: Path) -> dict[str, str]:
@@ -51,13 +52,28 @@ def _digest_path(path: Path) -> str | dict[str, str]:
         raise BadOption(f"{path} cannot be read: {error.strerror}: the contest file names it") from error
 
 
-def state_truths(session: Session, digests: dict[str, str]) -> None:
-    """Let the host know what answers are to be scored against."""
-    for phase, digest in digests.items():
-        session.merge(Fact(name=f"{PREFIX}{phase}", value={"sha256": digest}))
+def state_truths(session: Session, digests: dict[str, str], scorer: str = "") -> bool:
+    """Let the host know what answers are to be scored against, and by which code; empty for any.
+
+    Returns:
+        Whether that is something else than before.
+    """
+    facts = {f"{PREFIX}{phase}": {"sha256": digest} for phase, digest in digests.items()}
+    if scorer:
+        facts[SCORER] = {"name": scorer}
+    known = {fact.name: fact.value for fact in session.scalars(select(Fact).where(Fact.name.in_(facts)))}
+    for name, value in facts.items():
+        session.merge(Fact(name=name, value=value))
+    return known != facts
 
 
 def read_truth(session: Session, phase: str) -> str:
     """The digest of a phase's truth; empty if the host was not told of it."""
     fact = session.scalar(select(Fact).where(Fact.name == f"{PREFIX}{phase}"))
     return "" if fact is None else str(fact.value["sha256"])
+
+
+def read_scorer(session: Session) -> str:
+    """Name, version and digest of the code that answers are scored by; empty if the host was not told of it."""
+    fact = session.scalar(select(Fact).where(Fact.name == SCORER))
+    return "" if fact is None else str(fact.value["name"])

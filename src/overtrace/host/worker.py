@@ -23,10 +23,11 @@ from overtrace.host.contest import Contest
 from overtrace.host.database import Database, now
 from overtrace.host.draws import unpack
 from overtrace.host.jobs import Claimed, Patience
-from overtrace.host.marking import make_task
+from overtrace.host.marking import make_task, name_scorer
 from overtrace.host.outcome import Outcome, break_off
 from overtrace.host.scorer_process import NotWanted, Scorer, ScorerLost
-from overtrace.host.truths import digest_truths, read_truth
+from overtrace.host.scorings import is_same
+from overtrace.host.truths import digest_truths, read_scorer, read_truth
 from overtrace.raster.aside import is_running
 
 IDLE_S = 0.5
@@ -82,7 +83,8 @@ class LocalQueue:
             claimed = jobs.claim(session, worker, at, self.patience)
             if claimed is None:
                 return None
-            return claimed.model_copy(update={"truth": read_truth(session, claimed.phase)})
+            wanted = {"truth": read_truth(session, claimed.phase), "scorer": read_scorer(session)}
+            return claimed.model_copy(update=wanted)
 
     def fetch(self, claimed: Claimed, path: Path) -> None:
         """Write the answer to a file."""
@@ -107,7 +109,7 @@ class LocalQueue:
 
 
 class WrongTruth(BadOption):
-    """This worker has another contest than the host."""
+    """This worker has another contest, or another scorer, than the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,10 @@ class Worker:
             why = f"worker {self.name} has another truth or rule for phase {claimed.phase} than the host"
             self.queue.give_back(claimed, why, counted=False)
             raise WrongTruth(f"{why}: give it the contest's folder as it is there")
+        if claimed.scorer and not is_same(claimed.scorer, name_scorer()):
+            why = f"worker {self.name} is {name_scorer()}, and the host wants {claimed.scorer}"
+            self.queue.give_back(claimed, why, counted=False)
+            raise WrongTruth(f"{why}: give it the overtrace of the host")
         with _keep_beating(self.queue, claimed) as lost:
             try:
                 outcome = self._score(claimed, scorer, lost)

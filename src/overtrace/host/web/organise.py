@@ -10,6 +10,7 @@ from overtrace.host import organising
 from overtrace.host import submissions as store
 from overtrace.host.dossiers import find_lacks
 from overtrace.host.organising import Filter
+from overtrace.host.rescoring import list_changed
 from overtrace.host.results import describe_results
 from overtrace.host.standings import is_shown, list_boards, read_released, release
 from overtrace.host.tables import State, Team
@@ -33,6 +34,7 @@ def overview(request: Request, host: Host, known: Organiser) -> Response:
             "workers": organising.list_workers(session, known.at),
             "letters": organising.list_letters(session),
             "counts": organising.count_states(session),
+            "changed": list_changed(session, host.contest),
         }
         return render(request, "organise.html", {"boards": boards, **facts})
 
