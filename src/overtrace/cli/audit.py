@@ -23,7 +23,7 @@ def _audit() -> None:
 @app.command()
 def verify(
     place: Annotated[
-        Path | None, typer.Argument(help="A contest file, its folder, or the folder that the host keeps.")
+        Path | None, typer.Argument(help="A contest file, its folder, the folder that a host keeps, or an archive.")
     ] = None,
     db: Annotated[str, typer.Option(envvar="OVERTRACE_DB", help="Of a host that keeps it elsewhere.")] = "",
     server: Annotated[str, typer.Option(help=SERVER_HELP)] = "",
@@ -78,10 +78,16 @@ def _read_held(path: Path) -> "Head":
 
 
 def _look(place: Path | None, db: str, held: "dict[str, Head]") -> "Audit":
+    from zipfile import is_zipfile
+
     from overtrace.host.audit import audit_database
     from overtrace.host.database import Database, open_database
     from overtrace.host.places import find_database
 
+    if place is not None and is_zipfile(place):
+        from overtrace.host.restore import audit_archive
+
+        return audit_archive(place, held)
     return audit_database(Database(open_database(db or find_database(place or Path()))), held)
 
 

@@ -77,6 +77,48 @@ def new(
 
 
 @app.command()
+def archive(
+    file: Annotated[Path, typer.Argument(help="The contest file.")],
+    out: Annotated[Path | None, typer.Option(help="The archive; NAME.zip of the contest if not given.")] = None,
+    db: Annotated[str, typer.Option(envvar="OVERTRACE_DB", help="As for overtrace host.")] = "",
+    store: Annotated[str, typer.Option(help="As for overtrace host.")] = "",
+    folder: Annotated[Path | None, typer.Option(help="As for overtrace host.")] = None,
+    with_truth: Annotated[bool, typer.Option("--with-truth", help="Put in what is true.")] = False,
+) -> None:
+    """Write a contest into one file: its rows, what was sent in, and the files of its contest file.
+
+    The host may run meanwhile. overtrace host ARCHIVE opens it again: with what is true as a contest that runs, else to
+    be looked at. It holds accounts with their password hashes, the key that receipts are signed with, and which images
+    count for which board: keep it as you keep the host's folder. Who is logged in, tokens, letters and parts of uploads
+    are left out.
+    """
+    from overtrace.cli.extras import need_host
+
+    need_host("contest archive")
+
+    from overtrace.host.archive import write_archive
+    from overtrace.host.blobs import open_blobs
+    from overtrace.host.contest_file import read_contest
+    from overtrace.host.places import BLOBS, find_folder
+    from overtrace.host.schema import open_store
+
+    found = read_contest(file, truth=with_truth)
+    kept = folder if folder is not None or (db and store) else find_folder(file)
+    out = out or Path(f"{found.contest.name}.zip")
+    database = open_store(db or f"sqlite:///{kept}/host.db")
+    manifest = write_archive(
+        found, database, open_blobs(store or f"{kept}/{BLOBS}"), out, datetime.now(UTC), truth=with_truth
+    )
+    size = sum(entry.size for entry in manifest.files)
+    typer.echo(
+        f"wrote {out}: {len(manifest.files):,} files, {size:,} bytes unpacked, {manifest.log:,} lines of the log"
+    )
+    typer.echo(f"it holds {'what is true, ' if with_truth else ''}accounts and the signing key: keep it to yourself")
+    typer.echo(f"look into it:  overtrace audit verify {out}")
+    typer.echo(f"open it:       overtrace host {out}")
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of the contest file, for editors that check while one writes."""
     from overtrace.host.contest import make_schema

@@ -7,7 +7,7 @@ import typer
 
 
 def host(
-    contest: Annotated[Path | None, typer.Argument(help="The contest file; none with --demo.")] = None,
+    contest: Annotated[Path | None, typer.Argument(help="The contest file, or an archive; none with --demo.")] = None,
     db: Annotated[
         str, typer.Option(envvar="OVERTRACE_DB", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME.")
     ] = "",
@@ -24,6 +24,7 @@ def host(
     ] = "console:",
     mail_from: Annotated[str, typer.Option(help="Who letters come from; if not given, the first organiser.")] = "",
     workers: Annotated[int, typer.Option(min=0, help="That score beside it; 0 if all are elsewhere.")] = 1,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Let it only be looked at.")] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Show a contest with teams that do not exist.")] = False,
 ) -> None:
     """Hold a contest: pages, API, letters and a worker, until told to stop.
@@ -32,6 +33,9 @@ def host(
     the only one that opens what is true. What holds a password is better named by the environment: OVERTRACE_DB and
     OVERTRACE_MAIL take the place of --db and --mail. OpenID Connect is offered if OVERTRACE_OPENID_ISSUER,
     OVERTRACE_OPENID_CLIENT and OVERTRACE_OPENID_SECRET are set.
+
+    An archive of overtrace contest archive is opened in a folder of its name, or in --folder: as a contest that runs if
+    it holds what is true, and else, or with --read-only, to be looked at. The same command opens it there again.
     """
     from overtrace.cli.extras import need_host
     from overtrace.errors import BadOption
@@ -41,12 +45,20 @@ def host(
         raise BadOption("host: name a contest file, or give --demo, one of the two: overtrace contest new writes one")
 
     from tempfile import TemporaryDirectory
+    from zipfile import is_zipfile
 
+    from overtrace.host.restore import find_contest
     from overtrace.host.serve import Plan, make_private, serve
 
     common = (db, store, interface, port, address)
+    if contest is not None and is_zipfile(contest):
+        place = folder or contest.with_suffix("")
+        read_only = open_archive(contest, place, db, store, read_only=read_only)
+        serve(Plan(find_contest(place), place, *common, mail, mail_from, workers, read_only=read_only), typer.echo)
+        return
     if contest is not None:
-        serve(Plan(contest, folder or contest.parent / "host", *common, mail, mail_from, workers), typer.echo)
+        place = folder or contest.parent / "host"
+        serve(Plan(contest, place, *common, mail, mail_from, workers, read_only=read_only), typer.echo)
         return
 
     from overtrace.host.demo import PASSWORD, write_demo
@@ -62,3 +74,13 @@ def host(
         )
         letters = f"file:{(place / 'mails').absolute()}"
         serve(Plan(file, place, *common, letters, mail_from, max(1, workers), True), typer.echo)
+
+
+def open_archive(archive: Path, folder: Path, db: str, store: str, *, read_only: bool) -> bool:
+    """Open an archive in a folder; whether it is only to be looked at."""
+    from overtrace.host.restore import restore
+
+    manifest = restore(archive, folder, db, store)
+    how = "to be looked at" if read_only or not manifest.truth else "as a contest that runs"
+    typer.echo(f"{archive}, made {manifest.made_at:%Y-%m-%d %H:%M} UTC, is opened in {folder} {how}")
+    return read_only or not manifest.truth

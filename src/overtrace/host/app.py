@@ -93,7 +93,8 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
         (Sweeper().sweep, SWEEP_S),
         (Referee(settings).compare, COMPARE_S),
     )
-    threads = [threading.Thread(target=_repeat, args=(settings, stop, *chore), daemon=True) for chore in chores]
+    wanted = () if settings.read_only else chores
+    threads = [threading.Thread(target=_repeat, args=(settings, stop, *chore), daemon=True) for chore in wanted]
     if settings.sender is not None:
         letters = (settings.database, settings.sender, stop)
         threads.append(threading.Thread(target=keep_sending, args=letters, daemon=True))

@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Table, delete, func, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from overtrace.errors import NotFound, Refused
 from overtrace.host.contest import Contest
 from overtrace.host.events import record
 from overtrace.host.ids import new_id
+from overtrace.host.kept import list_tables
 from overtrace.host.outcome import Outcome
 from overtrace.host.rows import Row, dump_row, load_row
 from overtrace.host.scorings import (
@@ -28,11 +29,9 @@ from overtrace.host.scorings import (
     open_scoring,
     shelve,
 )
-from overtrace.host.tables import Base, Job, JobState, Score, Scoring, Shelved, State, Submission
+from overtrace.host.tables import Base, Job, JobState, Scoring, Shelved, State, Submission
 from overtrace.host.truths import read_scorer, read_truth
 
-RESULTS: tuple[Table, ...] = (Base.metadata.tables[Score.__tablename__],)
-"""The tables with what submissions are worth, each with a column ``submission_id``."""
 SUBMISSIONS = Base.metadata.tables[Submission.__tablename__]
 KEPT = ("state", "charged", "reason", "faults", "ended_at")
 """Of a submission, beside them."""
@@ -188,7 +187,8 @@ def _take_off(session: Session, scoring: Scoring, coming: Iterable[str], at: dat
     """Shelve what boards show."""
     of_phase = select(Submission.id).where(Submission.phase == scoring.phase)
     rows: dict[str, dict[str, list[Row]]] = {}
-    for table in RESULTS:
+    results = [table for table, kept in list_tables() if kept.results]
+    for table in results:
         found = session.execute(select(table).where(table.c.submission_id.in_(of_phase)).order_by(*table.primary_key))
         for row in found.mappings():
             rows.setdefault(row["submission_id"], {}).setdefault(table.name, []).append(dump_row(table, dict(row)))
@@ -202,7 +202,7 @@ def _take_off(session: Session, scoring: Scoring, coming: Iterable[str], at: dat
         kept = {**rows.get(submission_id, {}), SUBMISSIONS.name: [state]}
         session.add(Shelved(scoring_id=scoring.id, submission_id=submission_id, outcome={}, rows=kept, made_at=at))
     session.flush()
-    for table in reversed(RESULTS):
+    for table in reversed(results):
         session.execute(delete(table).where(table.c.submission_id.in_(of_phase)))
     session.expire_all()
 
@@ -213,8 +213,8 @@ def _put_on(session: Session, scoring: Scoring, shelved: Shelved, at: datetime) 
     if not shelved.rows:
         _put_on_first(session, scoring, submission, Outcome.model_validate(shelved.outcome), at)
         return
-    for table in RESULTS:
-        for row in shelved.rows.get(table.name, []):
+    for table, _ in list_tables():
+        for row in shelved.rows.get(table.name, []) if table is not SUBMISSIONS else ():
             session.execute(insert(table).values(load_row(table, row)))
     for name, value in load_row(SUBMISSIONS, shelved.rows[SUBMISSIONS.name][0]).items():
         setattr(submission, name, value)

@@ -43,10 +43,20 @@ def migrate(engine: Engine, revision: str = "head") -> None:
         command.upgrade(config, revision)
 
 
+def is_known(revision: str) -> bool:
+    """Whether this overtrace has a step of this number."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return revision in _list_steps(ScriptDirectory.from_config(config))
+
+
+def _list_steps(scripts: ScriptDirectory) -> set[str]:
+    return {script.revision for script in scripts.walk_revisions()}
+
+
 def _refuse_newer(connection: Connection, scripts: ScriptDirectory) -> None:
     found = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in scripts.walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and found not in _list_steps(scripts):
         where = connection.engine.url.render_as_string(hide_password=True)
         raise BadOption(
             f"--db {where} has schema {found}, which a newer overtrace made: update overtrace to use this database"

@@ -63,6 +63,8 @@ class Plan:
     """Empty for the first organiser."""
     workers: int = 1
     demo: bool = False
+    read_only: bool = False
+    """Only to be looked at: nothing is taken, scored or sent."""
 
 
 def serve(plan: Plan, say: Callable[[str], None]) -> None:
@@ -73,7 +75,7 @@ def serve(plan: Plan, say: Callable[[str], None]) -> None:
         BadOption: if a place cannot be used.
     """
     logging.basicConfig(format="%(name)s: %(message)s")
-    file = read_contest(plan.contest)
+    file = read_contest(plan.contest, truth=not plan.read_only)
     make_private(plan.folder)
     listener = listen(plan.interface, plan.port)
     address = plan.address.rstrip("/") or f"http://{plan.interface}:{listener.getsockname()[1]}"
@@ -86,19 +88,19 @@ def serve(plan: Plan, say: Callable[[str], None]) -> None:
         database,
         open_blobs(store),
         spool,
-        open_sender(plan.mail, plan.mail_from or file.contest.organisers[0].email),
-        find_provider(),
+        None if plan.read_only else open_sender(plan.mail, plan.mail_from or file.contest.organisers[0].email),
+        None if plan.read_only else find_provider(),
+        read_only=plan.read_only,
     )
     say(f"{file.contest.title}: {address}")
-    link = begin(database, settings.site, file)
+    link = "" if plan.read_only else begin(database, settings.site, file)
     if link and not plan.demo:
         say(f"You are its first organiser: set your password, once and within an hour, at\n{link}")
     orders = Orders(contest=plan.contest.absolute(), db=db, store=store, spool=spool.absolute(), demo=plan.demo)
-    if not plan.workers:
+    workers = 0 if plan.read_only else plan.workers
+    if not workers and not plan.read_only:
         tell_workers(orders)
-    crew = Crew(
-        [orders.model_copy(update={"number": i, "demo": plan.demo and i == 1}) for i in range(1, plan.workers + 1)]
-    )
+    crew = Crew([orders.model_copy(update={"number": i, "demo": plan.demo and i == 1}) for i in range(1, workers + 1)])
     config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=GRACE_S, lifespan="on")
     try:
         Server(config, crew).run(sockets=[listener])

@@ -35,6 +35,8 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+ENTRANCES = ("/account/login", "/account/logout")
+"""Of an archive, where organisers see what is theirs to see."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -68,6 +70,7 @@ class Guard:
         try:
             TooOften.check(self.settings.traffic.requests, at, state["network"])
             _check_site(request, self.settings.address)
+            _check_open(request, self.settings)
             _check_length(request.headers, most)
         except (Failed, TooOften) as error:
             await answer_error(request, error)(scope, receive, outgoing)
@@ -131,6 +134,11 @@ def _check_site(request: Request, address: str) -> None:
         return
     if urlsplit(origin).netloc not in (request.headers.get("host", ""), urlsplit(address).netloc):
         raise Failed(403, "this was sent from another site: open the page here, and send it again")
+
+
+def _check_open(request: Request, settings: Settings) -> None:
+    if settings.read_only and request.method not in SAFE and request.url.path not in ENTRANCES:
+        raise Failed(403, "this contest is an archive, which is only to be looked at")
 
 
 def _check_length(headers: Headers, most: int) -> None:

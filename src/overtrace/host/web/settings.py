@@ -60,6 +60,8 @@ class Settings:
     provider: "Provider | None" = None
     traffic: Traffic = field(default_factory=Traffic)
     clock: Callable[[], datetime] = now
+    read_only: bool = False
+    """Only to be looked at."""
 
     @property
     def contest(self) -> Contest:
