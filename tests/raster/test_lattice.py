@@ -71,3 +71,13 @@ def test_a_block_is_rounded_up_to_whole_cells():
 def test_a_margin_that_leaves_nothing_is_refused():
     with pytest.raises(ValueError, match="leaves nothing"):
         Lattice(64, 32)
+
+
+def test_blocks_of_a_country_are_made_when_they_are_asked_for():
+    blocks = Lattice(512, 64).blocks(grid(1_000_000, 1_000_000), 1024)
+    assert (len(blocks), blocks.down, blocks.across) == (869**2, 869, 869)
+    assert blocks[870].core == Box(1152, 1152, 1152, 1152)
+    last = blocks[-1]
+    assert (last.index, last.core.row + last.core.height) == (869**2 - 1, 1_000_000)
+    with pytest.raises(IndexError):
+        blocks[869**2]

@@ -25,6 +25,7 @@ class DaskCluster:
         self.address = f"tcp://127.0.0.1:{self._port}"
         self._lock = threading.Lock()
         self._ending = threading.Event()
+        self.started = 0
         self._scheduler = self._start_scheduler()
         self.workers = [self._start_worker() for _ in range(workers)]
         self._keeper = threading.Thread(target=self._keep)
@@ -34,6 +35,7 @@ class DaskCluster:
         return self._start("scheduler", ["--host", "127.0.0.1", "--port", str(self._port), "--dashboard-address", ":0"])
 
     def _start_worker(self, prefix: Sequence[str] = ()) -> subprocess.Popen:
+        self.started += 1
         options = [self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "120"]
         return self._start("worker", [*options, "--local-directory", str(self._folder)], prefix)
 

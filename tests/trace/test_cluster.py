@@ -10,6 +10,7 @@ import pytest
 import rasterio
 
 from benchmarks.scene import write_image
+from overtrace.cli.trace import describe
 from overtrace.errors import BadCluster, BadImage, BadOption
 from overtrace.trace import cluster, connect
 from overtrace.trace.options import Options
@@ -74,6 +75,7 @@ def test_workers_killed_at_random_and_a_new_scheduler_give_the_same_bytes(scene,
     assert facts["schedulers_lost"] == 1
     assert facts["again"] > 0
     assert facts["lost_seconds"] > 0
+    assert f"{facts['again']} tasks were done again, which cost at most" in describe(summary)
     assert any("the scheduler is lost" in line for line in watch.said)
     assert any(line.startswith("worker tcp://") and "is gone: others do " in line for line in watch.said)
 

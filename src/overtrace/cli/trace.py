@@ -127,10 +127,18 @@ def describe(summary: dict[str, object]) -> str:
     lines = [
         _describe_classes(summary["classes"]) if "classes" in summary else _describe_objects(summary),
         f"{megapixels:,.1f} megapixels in {total:.1f} s ({megapixels / total:.1f} a second): {stages}",
+        *_describe_losses(summary.get("cluster")),
         *(f"note: {note}" for note in notes),
         *(f"wrote {path}" for path in outputs),
     ]
     return "\n".join(lines)
+
+
+def _describe_losses(cluster: object) -> list[str]:
+    """What was done for nothing, if anything was."""
+    if not isinstance(cluster, dict) or not cluster["again"]:
+        return []
+    return [f"{cluster['again']} tasks were done again, which cost at most {cluster['lost_seconds']:.0f} s of a thread"]
 
 
 def _describe_objects(summary: dict[str, object]) -> str:

@@ -33,8 +33,8 @@ LOOK_S = 2.0
 """Between two looks at the cluster."""
 STALLED_S = 600.0
 """A task that takes longer than this, and ten times the longest before it, is handed out again."""
-CALL_S = 10.0
-"""A scheduler that does not answer within this is lost."""
+CALL_S = 60.0
+"""A scheduler that does not answer within this is lost; one that is busy is slow."""
 
 
 @dataclass(slots=True)

@@ -119,13 +119,16 @@ def open_cluster(plan: Plan, progress: Progress) -> Iterator[Cluster]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """What happens is said in one line each by ``Cluster``; Dask says it in pages."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    # Dask gives several of its loggers levels of their own.
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @contextmanager
