@@ -16,12 +16,15 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from overtrace.errors import BadImage
+from overtrace.raster.remote import can_read, open_remote
 
 CACHE_BYTES = 128 * 2**20
 """For all threads of a process together; GDAL takes 5 % of the machine's memory by default. The environment variable
 GDAL_CACHEMAX goes before it."""
 HANDLES_PER_THREAD = 4
 PNG_TAIL_BYTES = 2**16
+FAR = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_MAX_RETRY": 5, "GDAL_HTTP_RETRY_DELAY": 0.5}
+"""How GDAL opens what it reads from elsewhere itself: no search for files beside it, and some patience."""
 
 _local = threading.local()
 _quieting = threading.Lock()
@@ -80,13 +83,25 @@ def _open(path: str) -> DatasetReader:
     # GDAL looks once, when it first reads a block: a rasterio.Env around the opening alone would come too early.
     os.environ.setdefault("GDAL_CACHEMAX", str(CACHE_BYTES // 2**20))
     try:
-        with quiet():
-            handle = rasterio.open(path)
+        handle = _open_elsewhere(path) if is_address(path) else _open_here(path)
     except RasterioError as error:
         raise BadImage(f"{path} cannot be opened as an image: {first_line(error)}") from error
     if handle.driver == "PNG" and os.path.isfile(path) and not _has_end(path):
         raise BadImage(f"{path} is damaged: it is cut short: copy or download it again")
     return handle
+
+
+def _open_here(path: str) -> DatasetReader:
+    with quiet():
+        return rasterio.open(path)
+
+
+def _open_elsewhere(path: str) -> DatasetReader:
+    """Not one at a time, as answers take their time."""
+    if can_read(path):
+        return open_remote(path)
+    with rasterio.Env(**FAR):
+        return rasterio.open(path)
 
 
 def _has_end(path: str) -> bool:

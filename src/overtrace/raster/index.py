@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from overtrace.errors import BadImage, BadOption
+from overtrace.raster.addresses import conceal, is_remote
 from overtrace.raster.handles import is_address
+from overtrace.raster.remote import read_whole
 from overtrace.raster.source import find_images
 
 INDEXES = frozenset((".geojson", ".json", ".parquet"))
@@ -29,7 +32,7 @@ class Source:
 
 def is_index(path: str | os.PathLike[str]) -> bool:
     """Whether a path names a list of images."""
-    return os.path.splitext(path)[1].lower() in INDEXES and not os.path.isdir(path)
+    return os.path.splitext(urlsplit(str(path)).path)[1].lower() in INDEXES and not os.path.isdir(path)
 
 
 def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[Source]:
@@ -43,10 +46,11 @@ def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[Source]:
     for path in map(str, paths):
         if not is_index(path):
             sources += map(Source, find_images([path]))
-        elif not os.path.exists(path):
+        elif not is_remote(path) and not os.path.exists(path):
             raise BadImage(f"{path} does not exist: check the path")
         else:
-            sources += _read_table(path) if path.lower().endswith(".parquet") else _read_stac(path)
+            shown = conceal(path)
+            sources += _read_table(shown) if urlsplit(shown).path.lower().endswith(".parquet") else _read_stac(shown)
     return sources
 
 
@@ -57,13 +61,17 @@ def _read_stac(path: str) -> list[Source]:
     except ImportError as error:
         raise BadOption(f"{path} needs the package pystac: pip install 'overtrace[cloud]'") from error
     try:
-        content = json.loads(Path(path).read_text())
+        content = json.loads(_read(path))
         whole = content["type"] == "FeatureCollection"
         items = pystac.ItemCollection.from_dict(content) if whole else [pystac.Item.from_dict(content)]
         found = [Source(_place(_choose(item.assets, item.id), path), item.datetime) for item in items]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pystac.STACError) as error:
         raise BadImage(f"{path} is no STAC item collection ({error}): wanted one, or a GeoParquet index") from error
     return _check(found, path)
+
+
+def _read(path: str) -> bytes:
+    return read_whole(path) if is_remote(path) else Path(path).read_bytes()
 
 
 def _choose(assets: Mapping[str, Any], item: str) -> str:
@@ -92,9 +100,10 @@ def _read_table(path: str) -> list[Source]:
     except ImportError as error:
         raise BadOption(f"{path} needs the package pyarrow: pip install 'overtrace[parquet]'") from error
     try:
-        names = pyarrow.parquet.read_schema(path).names
+        file = pyarrow.BufferReader(_read(path))
+        names = pyarrow.parquet.read_schema(file).names
         wanted = [name for name in ("id", "location", "assets", "datetime") if name in names]
-        rows = pyarrow.parquet.read_table(path, columns=wanted).to_pylist()
+        rows = pyarrow.parquet.read_table(file, columns=wanted).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise BadImage(f"{path} is no GeoParquet index: {error}") from error
     if not {"location", "assets"} & set(names):
@@ -125,7 +134,9 @@ def _choose_of_row(assets: Mapping[str, Any], item: str) -> str:
 
 def _place(href: str, index: str) -> str:
     """Relative paths count from the folder of the index."""
-    return href if is_address(href) or os.path.isabs(href) else os.path.join(os.path.dirname(index), href)
+    if is_address(href) or os.path.isabs(href):
+        return conceal(href)
+    return urljoin(index, href) if is_remote(index) else os.path.join(os.path.dirname(index), href)
 
 
 def _check(found: list[Source], path: str) -> list[Source]:

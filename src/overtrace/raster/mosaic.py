@@ -54,6 +54,11 @@ class Mosaic(Raster):
     placings: tuple[Placing, ...]
     """Where each of them lies."""
 
+    @property
+    def is_far(self) -> bool:
+        """Whether reading it waits for answers from elsewhere."""
+        return any(file.is_far for file in self.files)
+
     @cached_property
     def _reach(self) -> npt.NDArray[np.int64]:
         """(files, 4) top, left, bottom and right of each."""

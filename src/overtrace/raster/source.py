@@ -17,8 +17,10 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from overtrace.errors import BadImage, BadOption
+from overtrace.raster.addresses import conceal, is_remote
 from overtrace.raster.grid import Box, Grid, measure_pixel
 from overtrace.raster.handles import first_line, forget_handle, is_address, open_handle
+from overtrace.raster.remote import watched
 from overtrace.raster.roles import find_roles, merge_roles
 
 SUFFIXES = frozenset(
@@ -59,6 +61,11 @@ class Raster:
     notes: tuple[str, ...]
     """What the user should know about this image, a sentence each."""
 
+    @property
+    def is_far(self) -> bool:
+        """Whether reading it waits for answers from elsewhere."""
+        return is_remote(self.path)
+
     def read(self, bands: Sequence[int], box: Box) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
         """The values in ``box`` and which of them are real.
 
@@ -81,6 +88,15 @@ class Raster:
         return np.pad(values, ((0, 0), *padding)), np.pad(valid, padding)
 
     def _read_inside(self, bands: list[int], box: Box) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
+        try:
+            with watched(f"{self.name}: {place_of(box)} cannot be read"):
+                return self._read_stored(bands, box)
+        except BaseException:
+            # What it holds may be wrong.
+            forget_handle(self.path)
+            raise
+
+    def _read_stored(self, bands: list[int], box: Box) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
         window = Window(box.col, box.row, box.width, box.height)
         stored = [1] if self.palette is not None else bands
         handle = open_handle(self.path)
@@ -151,7 +167,7 @@ def open_raster(
         BadImage: if the file is missing, or is no image.
         BadOption: if ``bands`` names a band that the image does not have, or ``pixel_size_m`` is no length.
     """
-    name = str(path)
+    name = conceal(str(path))
     if pixel_size_m is not None and not 0 < pixel_size_m < math.inf:
         raise BadOption(f"--pixel-size {pixel_size_m} is no length: wanted metres, such as 0.2")
     forget_handle(name)

@@ -4,6 +4,7 @@ import pickle
 import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from overtrace.trace.job import Job
 from overtrace.trace.methods import METHODS
 
 JOB = "job"
+READERS = 4
+"""Blocks of images elsewhere that are read ahead at a time, in a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,11 @@ class Bench:
 
     def predict(self, group: int) -> None:
         """First pass over a group: what is there already is kept."""
-        for block in self.job.blocks_of(group):
+        blocks = self.job.blocks_of(group)
+        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
             if not is_whole(self.job.store, self.job.answer(block)):
+                if following is not None and self.job.view.raster.is_far:
+                    _readers().submit(self.job.view.read, following.read)
                 self.method.predict(self.job, self.prepare(), block)
         self.method.settle(self.job, 1, group)
 
@@ -102,6 +108,12 @@ def keep_bench(job: Job) -> Bench:
     """Keep a job in its store, for processes to open."""
     job.store.write(JOB, [pickle.dumps(job)])
     return Bench(job, uuid.uuid4().hex)
+
+
+@lru_cache(maxsize=1)
+def _readers() -> ThreadPoolExecutor:
+    """Who reads ahead; what they fetch is kept, and what fails fails again where it is asked for."""
+    return ThreadPoolExecutor(READERS, thread_name_prefix="ahead")
 
 
 _opening = threading.Lock()
