@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
 def server(folder, monkeypatch):
     monkeypatch.setattr(remote, "PAUSES_S", (0.01, 0.02))
     monkeypatch.setattr(remote, "_known", Ranges())
-    remote._measure.cache_clear()
+    monkeypatch.setattr(remote, "_sizes", {})
     with serve_ranges(folder) as ranges:
         yield ranges
 
@@ -73,6 +73,14 @@ def test_a_whole_image_is_fetched_once_by_threads_and_boxes_that_overlap(server,
         thread.join()
     np.testing.assert_array_equal(found[5], draw_planes(500, 500, 700, 700))
     assert (folder / "canopy.tif").stat().st_size * 0.98 < server.fetched < (folder / "canopy.tif").stat().st_size * 1.1
+
+
+def test_a_file_that_changed_is_seen_anew(server, folder):
+    for size in (300, 400):
+        write_image(folder / "changing.tif", size)
+        raster = open_raster(f"{server.address}/changing.tif")
+        assert raster.grid.width == size
+        np.testing.assert_array_equal(raster.read(RGB, Box(0, 0, 300, 300))[0], draw_planes(0, 0, 300, 300))
 
 
 @pytest.mark.parametrize("trouble", [503, "short", 429])
@@ -124,6 +132,7 @@ def test_what_cannot_be_opened_is_told(server, folder):
         ("https://ann:pw@x.org/a.tif", "https://x.org/a.tif"),
         ("https://x.org/a.tif?page=2&X-Amz-Signature=12&sv=3", "https://x.org/a.tif?page=2&X-Amz-Signature=...&sv=3"),
         ("https://x.org/a.tif?sig=a%2Fb&access_token=x", "https://x.org/a.tif?sig=...&access_token=..."),
+        ("https://x.org/a.tif?design=b&key=c", "https://x.org/a.tif?design=b&key=..."),
         ("folder/a.tif", "folder/a.tif"),
     ],
 )

@@ -22,7 +22,7 @@ SECRET = "hush4711"
 def server(tmp_path, monkeypatch):
     monkeypatch.setattr(remote, "PAUSES_S", (0.01, 0.02))
     monkeypatch.setattr(remote, "_known", Ranges())
-    remote._measure.cache_clear()
+    monkeypatch.setattr(remote, "_sizes", {})
     (tmp_path / "served").mkdir()
     with serve_ranges(tmp_path / "served") as ranges:
         ranges.password = f"sig={SECRET}"
@@ -45,7 +45,7 @@ def test_a_run_that_a_server_breaks_off_resumes_and_no_secret_is_written(tmp_pat
     options = {"model": str(model), "block": 256, "workers": 1}
     with pytest.raises(BadImage, match=r"canopy\.tif\?sig=\.\.\.: rows \d+ to \d+, columns \d+ to \d+ cannot be read"):
         trace([address], outs, Options(**options))
-    assert any((tmp_path / "out").rglob("answer-*")) or any((tmp_path / "out").rglob("*.scratch"))
+    assert any((tmp_path / "out").rglob("*.scratch"))
     assert holders(tmp_path) == []
     server.always = None
     report = tmp_path / "out" / "crowns.html"

@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pyogrio
 import pytest
 import shapely
+from pyproj import Transformer
 from rasterio.crs import CRS
 
 from overtrace.errors import BadOption, BadOutput
@@ -17,7 +18,8 @@ from overtrace.vector.sinks import SINKS, open_sink
 from overtrace.vector.tables import Header, ImageInfo
 from tests.support.objects import UTM, make_batch, make_grid, make_header, small_disk
 
-ALL = sorted(SINKS)
+# Vector tiles cut and round what they hold: they are tested apart.
+ALL = sorted(set(SINKS) - {".pmtiles"})
 BY_GDAL = [suffix for suffix in ALL if suffix != ".parquet"]
 KEEPING_CRS = [suffix for suffix in BY_GDAL if suffix != ".geojsonl"]
 
@@ -253,3 +255,26 @@ def test_rows_of_several_images_say_which(tmp_path, suffix):
     header = Header(images, ("tree", "shrub"), grid.crs, "crowns")
     write_all(tmp_path / f"crowns{suffix}", header, [make_batch(grid, 3)])
     assert read_back(tmp_path / f"crowns{suffix}")[1]["image"].tolist() == ["a.tif"] * 3
+
+
+def test_vector_tiles_show_every_object_where_it_lies(tmp_path):
+    grid, path = make_grid(), tmp_path / "crowns.pmtiles"
+    write_all(path, make_header(grid), [make_batch(grid, 40)])
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    facts = pyogrio.read_info(path)
+    assert facts["driver"] == "PMTiles"
+    assert facts["fields"].tolist()[1:] == list(attributes(make_batch(grid, 1), make_header(grid)))
+    meta, _, geometry, values = pyogrio.raw.read(path)
+    ids = dict(zip(meta["fields"], values, strict=True))["id"]
+    expected = make_batch(grid, 40)
+    assert set(ids.tolist()) == set(expected.ids.tolist())
+    move = Transformer.from_crs(grid.crs.to_wkt(), "EPSG:3857", always_xy=True)
+    for number, polygon in zip(expected.ids.tolist(), expected.polygons, strict=True):
+        there = shapely.union_all(shapely.from_wkb(geometry[ids == number]))
+        x, y = move.transform(*polygon.centroid.coords[0])
+        assert there.centroid.distance(shapely.Point(x, y)) < 1
+
+
+def test_vector_tiles_need_a_place_on_the_ground(tmp_path):
+    with pytest.raises(BadOption, match="the image has no CRS"):
+        open_sink(tmp_path / "crowns.pmtiles", make_header(make_grid(None)))

@@ -2,7 +2,6 @@
 
 import json
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,10 +39,11 @@ def trace(
         ),
     ],
     out: Annotated[
-        list[Path],
+        list[str],
         typer.Option(
-            help="File to write, more than one if repeated: .gpkg .geojson .geojsonl .fgb .parquet, .json (COCO), "
-            ".tif (labels); .png or .tif (classes)."
+            help="File to write, here or in s3:// gs:// az://, more than one if repeated: .gpkg .geojson .geojsonl "
+            ".fgb .parquet .pmtiles, .json (COCO), .tif (labels); .png or .tif (classes); NAME/ for .parquet in parts.",
+            metavar="PATH",
         ),
     ],
     model: Annotated[str, typer.Option(help="A model that is shipped, or a model file.")] = "trees",
@@ -80,7 +80,7 @@ def trace(
         str | None, typer.Option(help="Folder, or s3://BUCKET/PREFIX, for the work under way.", metavar="PLACE")
     ] = None,
     cluster: Annotated[str | None, typer.Option(help=CLUSTER_HELP, metavar="ADDRESS")] = None,
-    report: Annotated[Path | None, typer.Option(help="An HTML page to look at the result.")] = None,
+    report: Annotated[str | None, typer.Option(help="An HTML page to look at the result.", metavar="PATH")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Trace the objects in images, each as one polygon, or the class of each pixel."""

@@ -12,8 +12,15 @@ from urllib.parse import urlsplit, urlunsplit
 SCHEMES = ("s3", "gs", "az", "https", "http")
 """What is read by ranges of bytes; all else that is no path is left to GDAL."""
 KEPT = "OVERTRACE_ADDRESS_"
-SECRET = re.compile(r"(?i)(x-amz-|x-goog-|.*(sig|token|secret|password|credential|key|policy))")
+SECRET = re.compile(
+    r"(?i)x-(amz|goog)-.*|(.*[-_])?(sig|signature|token|secret|password|pwd|auth|credentials?|key|policy)|apikey"
+    r"|awsaccesskeyid|googleaccessid|key-pair-id"
+)
+MOST = 1000
+"""Addresses that other processes are told; an environment of thousands cannot be handed on."""
 MASK = "..."
+
+_known: dict[str, str] = {}
 
 
 def is_remote(path: str) -> bool:
@@ -30,18 +37,20 @@ def conceal(path: str) -> str:
     query = "&".join(_mask(pair) for pair in parts.query.split("&")) if parts.query else ""
     shown = urlunsplit((parts.scheme, host, parts.path, query, ""))
     if shown != path:
-        os.environ[_variable(shown)] = path
+        _known[shown] = path
+        if len(_known) <= MOST:
+            os.environ[_variable(shown)] = path
     return shown
 
 
 def reveal(shown: str) -> str:
     """The address that ``conceal`` was given."""
-    return os.environ.get(_variable(shown), shown)
+    return _known.get(shown) or os.environ.get(_variable(shown), shown)
 
 
 def _mask(pair: str) -> str:
     name, equals, _ = pair.partition("=")
-    return f"{name}{equals}{MASK}" if SECRET.match(name) else pair
+    return f"{name}{equals}{MASK}" if SECRET.fullmatch(name) else pair
 
 
 def _variable(shown: str) -> str:

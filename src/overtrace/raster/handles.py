@@ -16,7 +16,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from overtrace.errors import BadImage
-from overtrace.raster.remote import can_read, open_remote
+from overtrace.raster.addresses import is_remote, reveal
+from overtrace.raster.remote import can_read, forget, open_remote
 
 CACHE_BYTES = 128 * 2**20
 """For all threads of a process together; GDAL takes 5 % of the machine's memory by default. The environment variable
@@ -52,6 +53,8 @@ def forget_handle(path: str) -> None:
     handle = _thread_handles().pop(path, None)
     if handle is not None:
         handle.close()
+    if is_remote(path):
+        forget(path)
 
 
 def is_address(path: str) -> bool:
@@ -85,7 +88,9 @@ def _open(path: str) -> DatasetReader:
     try:
         handle = _open_elsewhere(path) if is_address(path) else _open_here(path)
     except RasterioError as error:
-        raise BadImage(f"{path} cannot be opened as an image: {first_line(error)}") from error
+        raise BadImage(
+            f"{path} cannot be opened as an image: {first_line(error).replace(reveal(path), path)}"
+        ) from None
     if handle.driver == "PNG" and os.path.isfile(path) and not _has_end(path):
         raise BadImage(f"{path} is damaged: it is cut short: copy or download it again")
     return handle
@@ -101,7 +106,7 @@ def _open_elsewhere(path: str) -> DatasetReader:
     if can_read(path):
         return open_remote(path)
     with rasterio.Env(**FAR):
-        return rasterio.open(path)
+        return rasterio.open(reveal(path))
 
 
 def _has_end(path: str) -> bool:

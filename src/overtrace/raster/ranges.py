@@ -45,6 +45,12 @@ class Ranges:
             self._forget()
         return found
 
+    def forget(self, file: str) -> None:
+        """Drop what is known of a file, which may be another one by now; what is under way goes on."""
+        with self._lock:
+            for start in [start for start in self._starts.get(file, []) if self._pieces[file, start][1].done()]:
+                self._drop(file, start)
+
     def _claim(self, file: str, span: Span) -> list[tuple[Span, "Future[bytes]"]]:
         """The parts of a span that nobody has, or is fetching; this thread must."""
         gaps = []

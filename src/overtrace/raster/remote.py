@@ -35,6 +35,7 @@ PAGE = 2**14
 T = TypeVar("T")
 
 _known = Ranges()
+_sizes: dict[str, int] = {}
 _local = threading.local()
 
 
@@ -62,6 +63,12 @@ def open_remote(path: str) -> DatasetReader:
     # Files beside it are not looked for: each would be a request that fails.
     with watched(f"{path} cannot be opened"), rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
         return rasterio.open(path, opener=_Files())
+
+
+def forget(path: str) -> None:
+    """Drop what is kept of a file, which may be another one by now."""
+    _sizes.pop(path, None)
+    _known.forget(path)
 
 
 def read_whole(path: str) -> bytes:
@@ -171,10 +178,11 @@ def _guard(get: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-@lru_cache(maxsize=65536)
 def _measure(path: str) -> int:
     """Bytes of a file."""
-    return int(_try(lambda: _client(path).measure(path)))
+    if path not in _sizes:
+        _sizes[path] = int(_try(lambda: _client(path).measure(path)))
+    return _sizes[path]
 
 
 def _fetch_all(path: str, spans: list[Span]) -> list[bytes]:
@@ -290,7 +298,7 @@ class _Bucket:
         except (self._missing, FileNotFoundError):
             raise Refused("it is not there: check the address") from None
         except self._error as error:
-            raise Failed(_without_secrets(error)) from None
+            raise Failed(without_secrets(error)) from None
 
 
 def _key(path: str) -> str:
@@ -303,7 +311,7 @@ def _check(content: bytes, span: Span) -> bytes:
     return content
 
 
-def _without_secrets(error: Exception) -> str:
+def without_secrets(error: Exception) -> str:
     """Which status a store gave; its own text may hold names, keys and signatures."""
     status = re.search(r"\b[45]\d\d\b", str(error))
     return f"the store fails (HTTP {status[0]})" if status else "the store does not answer as it should"

@@ -15,6 +15,7 @@ from overtrace.models.runtime import Device
 from overtrace.models.shipped import find_model
 from overtrace.models.view import lay_windows, view_image
 from overtrace.models.views import check_views
+from overtrace.raster.addresses import is_remote
 from overtrace.raster.grid import Grid
 from overtrace.raster.handles import is_address
 from overtrace.raster.index import is_index
@@ -132,7 +133,7 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
     if options.min_area_m2 and any(raster.grid.pixel_size_m is None for raster in rasters):
         raise BadOption("--min-area: the image does not say its scale: give --pixel-size or --decode min_area_px=N")
     parameters, detect = choose_parameters(card, options)
-    first = Path(outs[0])
+    first = Path(outs[0]) if not is_remote(str(outs[0])) else Path(Path(outs[0]).name)
     sha256 = digest(model)
     return Plan(
         rasters=rasters,

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from overtrace.trace.plan import Plan
 from overtrace.vector.tables import Batch
@@ -37,12 +36,12 @@ class Tally:
         self.area_m2 += float(batch.areas_px.sum()) * pixel_area_m2
 
 
-def tell_run(plan: Plan, tally: Tally, outputs: Sequence[Path]) -> dict[str, object]:
+def tell_run(plan: Plan, tally: Tally, outputs: Sequence[str]) -> dict[str, object]:
     """The part of a summary that is the same for all models."""
     return {
         "megapixels": tally.pixels / 1e6,
         "seconds": {stage: round(seconds, 3) for stage, seconds in tally.seconds.items()},
         "model": f"{plan.card.name} {plan.card.version}",
-        "outputs": [str(path) for path in outputs],
+        "outputs": list(outputs),
         "notes": [f"{raster.name}: {note}" for raster in plan.rasters for note in raster.notes],
     }

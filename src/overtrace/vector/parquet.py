@@ -22,13 +22,14 @@ ROWS_IN_GROUP = 16384
 class GeoParquet:
     """Sink for ``.parquet``: WKB polygons, boxes for readers that skip row groups, PROJJSON of the CRS, zstd."""
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(self, path: Path, header: Header, rows_in_group: int = ROWS_IN_GROUP) -> None:
         try:
             import pyarrow
             import pyarrow.parquet
         except ImportError as error:
             raise BadOption(f"{path} needs the package pyarrow: pip install overtrace[parquet]") from error
         self._header = header
+        self._rows_in_group = rows_in_group
         self._arrow = pyarrow
         self._aside = open_aside(path, pyarrow.ArrowException)
         self._waiting: list[Any] = []
@@ -48,7 +49,7 @@ class GeoParquet:
             if len(batch):
                 self._waiting.append(self._table(batch.polygons, attributes(batch, self._header)))
                 self._rows += len(batch)
-            if self._rows >= ROWS_IN_GROUP:
+            if self._rows >= self._rows_in_group:
                 self._flush()
 
     def finish(self, summary: Mapping[str, object] = NO_SUMMARY) -> None:

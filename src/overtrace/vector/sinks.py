@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from overtrace.errors import BadOutput
-from overtrace.vector.flatgeobuf import FlatGeobuf
+from overtrace.vector.copied import open_flatgeobuf, open_pmtiles
 from overtrace.vector.geojson import GeoJson, GeoJsonLines
 from overtrace.vector.geopackage import GeoPackage
 from overtrace.vector.parquet import GeoParquet
@@ -14,8 +14,9 @@ SINKS: dict[str, Callable[[Path, Header], Sink]] = {
     ".gpkg": GeoPackage,
     ".geojson": GeoJson,
     ".geojsonl": GeoJsonLines,
-    ".fgb": FlatGeobuf,
+    ".fgb": open_flatgeobuf,
     ".parquet": GeoParquet,
+    ".pmtiles": open_pmtiles,
 }
 
 

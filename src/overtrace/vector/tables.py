@@ -1,7 +1,7 @@
 """What is known of traced objects, and the interface of everything that writes them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -38,6 +38,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def take(self, kept: npt.NDArray[np.intp]) -> "Batch":
+        """Some of the objects, by their places."""
+        rows = {field.name: getattr(self, field.name)[kept] for field in fields(self) if field.name != "image"}
+        return Batch(image=self.image, **rows)
 
 
 @dataclass(frozen=True, slots=True)
