@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 KEEP_BYTES = 256 * 2**20
-"""In a process; a row of blocks of an image of 100,000 pixels shares some 50 MB with the next."""
+"""In a process; more than the row of tiles that a row of blocks shares with the next."""
 
 Span = tuple[int, int]
 """First byte, and the one after the last."""

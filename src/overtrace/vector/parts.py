@@ -16,7 +16,7 @@ from overtrace.vector.tables import NO_SUMMARY, Batch, Header
 CELL_PX = 8192
 """Side of the square of an image whose objects are in one file."""
 MOST_ROWS = 250_000
-"""Of a file; some 50 MB."""
+"""Of a file."""
 ROWS_IN_GROUP = 4096
 LIST = "parts.json"
 NAME = re.compile(r"part-\d{5}-\d{4,}-\d{4,}-\d+\.parquet|" + re.escape(LIST))
