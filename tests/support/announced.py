@@ -87,6 +87,6 @@ def hold(host: Served) -> Over:
     return Over(host, people, teams, olga, host.clock.fixed)
 
 
-def serve_over(folder: Path) -> Any:
+def serve_over(folder: Path, *more: dict[str, Any]) -> Any:
     """A host of such a contest, before it is held."""
-    return serve_contest(folder, *PHASES, **FACTS)
+    return serve_contest(folder, *PHASES, *more, **FACTS)

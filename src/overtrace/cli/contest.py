@@ -126,6 +126,29 @@ def schema() -> None:
     typer.echo(json.dumps(make_schema(), indent=1))
 
 
+@app.command()
+def site(
+    file: Annotated[Path, typer.Argument(help="The contest file.")],
+    out: Annotated[Path, typer.Option(help="The folder; one that this wrote before is written anew.")],
+    db: Annotated[str, typer.Option(envvar="OVERTRACE_DB", help="As for overtrace host.")] = "",
+    folder: Annotated[Path | None, typer.Option(help="As for overtrace host: HOST beside the contest file.")] = None,
+    log: Annotated[bool, typer.Option("--log", help="Write what was done when, by ids of whom, as log.csv.")] = False,
+) -> None:
+    """Write a contest as a folder of pages that needs no host: boards, teams, results, phases, CSV and JSON.
+
+    It holds what anyone sees without an account, and no e-mail addresses; links stay inside, so that it opens from a
+    disk, and from any web server. The key of the host and a page that checks certificates are in it. The host may run.
+    """
+    from overtrace.cli.extras import need_host
+
+    need_host("contest site")
+
+    from overtrace.host.static_site import export_site
+
+    count = export_site(file, out, db or f"sqlite:///{(folder or file.parent / 'host') / 'host.db'}", log=log)
+    typer.echo(f"wrote {out}: {count:,} files; begin at {out / 'index.html'}")
+
+
 def _needs_host() -> None:
     from overtrace.errors import BadOption
 

@@ -62,6 +62,8 @@ class Settings:
     clock: Callable[[], datetime] = now
     read_only: bool = False
     """Only to be looked at."""
+    frozen: bool = False
+    """Whether pages are for a folder that no host answers for: without log-in, forms and e-mail addresses."""
 
     @property
     def contest(self) -> Contest:
