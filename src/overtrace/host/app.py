@@ -25,6 +25,7 @@ from overtrace.host.web import (
     boards,
     certificates,
     delivery,
+    embed,
     entry,
     front,
     live,
@@ -48,7 +49,7 @@ from overtrace.host.winners import is_due, sweep
 
 PAGES = (
     *(front, boards, entry, account, tokens, team, teams, submit, submissions, delivery, winners),
-    *(organise, scorings, announcement, certificates, appeals),
+    *(organise, scorings, announcement, certificates, appeals, embed),
 )
 EXPIRE_S = 3600.0
 REAP_S = 10.0

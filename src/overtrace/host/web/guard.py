@@ -1,6 +1,6 @@
 """What every request passes: how often, how much, from which site; and what every answer carries."""
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,6 +48,15 @@ HEADERS = {
 }
 
 
+FRAMED = {
+    **HEADERS,
+    # What stands there has no forms, and is the same whoever looks.
+    "Content-Security-Policy": POLICY.replace("frame-ancestors 'none'", "frame-ancestors *"),
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+"""Of pages that other sites may show in a frame."""
+
+
 class Guard:
     """Stands before the application."""
 
@@ -65,7 +74,7 @@ class Guard:
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["at"] = at
         state["network"] = find_network(request.client.host) if request.client else ""
-        outgoing = self._add_headers(send)
+        outgoing = self._add_headers(send, FRAMED if request.url.path.startswith("/embed/") else HEADERS)
         most = find_limit(request.url.path)
         try:
             TooOften.check(self.settings.traffic.requests, at, state["network"])
@@ -93,11 +102,11 @@ class Guard:
                 raise
             await answer_error(request, error)(scope, receive, send)
 
-    def _add_headers(self, send: Send) -> Send:
+    def _add_headers(self, send: Send, policy: Mapping[str, str]) -> Send:
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in policy.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "private, no-cache")
                 if self.settings.address.startswith("https:"):
