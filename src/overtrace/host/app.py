@@ -24,6 +24,7 @@ from overtrace.host.web import (
     appeals,
     boards,
     certificates,
+    copies,
     delivery,
     embed,
     entry,
@@ -49,7 +50,7 @@ from overtrace.host.winners import is_due, sweep
 
 PAGES = (
     *(front, boards, entry, account, tokens, team, teams, submit, submissions, delivery, winners),
-    *(organise, scorings, announcement, certificates, appeals, embed),
+    *(organise, scorings, announcement, certificates, appeals, embed, copies),
 )
 EXPIRE_S = 3600.0
 REAP_S = 10.0
