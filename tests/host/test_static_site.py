@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import select
 
+from overtrace.cli import contest
 from overtrace.errors import BadContest, BadOption
 from overtrace.host.static_site import export_site
 from overtrace.host.tables import Fact, Person, Token, Visit
@@ -59,7 +60,15 @@ def test_it_has_every_public_page(over, site):
     teams = [f"teams/{team.id}.html" for team in over.teams.values()]
     boards = [f"board/{name}.{kind}" for name in ("test/all", "test/private", "trial/all") for kind in ("csv", "json")]
     pages = ["index.html", "rules.html", "data.html", "teams.html", "announcement.html", "certificate.html"]
-    assert set(list_files(site)) >= {*teams, *boards, *pages, "announcement.json", "key.json", "phases.json"}
+    assert set(list_files(site)) >= {
+        *teams,
+        *boards,
+        *pages,
+        "announcement.json",
+        "key.json",
+        "phases.json",
+        "log_head.json",
+    }
     visitor = over.host.client()
     for place, address in (
         ("board/test/private.csv", "/board/test/private.csv"),
@@ -108,6 +117,7 @@ def test_the_log_is_written_if_it_is_wanted(over, db, tmp_path):
     rows = list(csv.DictReader((tmp_path / "site" / "log.csv").open()))
     assert [row["number"] for row in rows] == [str(i) for i in range(1, len(rows) + 1)]
     assert "announcement.published" in {row["action"] for row in rows}
+    assert rows[-1]["sha256"] == over.host.client().get("/api/v1/log/head").json()["log_sha256"]
     assert "@" not in (tmp_path / "site" / "log.csv").read_text()
 
 
@@ -131,9 +141,8 @@ def test_a_folder_of_it_is_written_anew_and_any_other_is_left_alone(over, db, tm
 
 
 def test_what_is_not_there_is_named(over, db, tmp_path):
-    missing = tmp_path / "host" / "host.db"
-    with pytest.raises(BadOption, match=r"--db .*host.db is not there: name the database"):
-        export_site(over.host.file.path, tmp_path / "site", f"sqlite:///{missing}")
+    with pytest.raises(BadOption, match=r"there is no host/host.db: name the contest file"):
+        contest.site(over.host.file.path, tmp_path / "site", folder=tmp_path / "none")
     with pytest.raises(BadContest, match="cannot be read"):
         export_site(tmp_path / "none.yaml", tmp_path / "site", db)
     assert list(tmp_path.iterdir()) == []

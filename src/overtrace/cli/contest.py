@@ -131,7 +131,7 @@ def site(
     file: Annotated[Path, typer.Argument(help="The contest file.")],
     out: Annotated[Path, typer.Option(help="The folder; one that this wrote before is written anew.")],
     db: Annotated[str, typer.Option(envvar="OVERTRACE_DB", help="As for overtrace host.")] = "",
-    folder: Annotated[Path | None, typer.Option(help="As for overtrace host: HOST beside the contest file.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="That the host keeps; HOST beside the contest file.")] = None,
     log: Annotated[bool, typer.Option("--log", help="Write what was done when, by ids of whom, as log.csv.")] = False,
 ) -> None:
     """Write a contest as a folder of pages that needs no host: boards, teams, results, phases, CSV and JSON.
@@ -143,9 +143,10 @@ def site(
 
     need_host("contest site")
 
+    from overtrace.host.places import find_database
     from overtrace.host.static_site import export_site
 
-    count = export_site(file, out, db or f"sqlite:///{(folder or file.parent / 'host') / 'host.db'}", log=log)
+    count = export_site(file, out, db or find_database(folder or file), log=log)
     typer.echo(f"wrote {out}: {count:,} files; begin at {out / 'index.html'}")
 
 

@@ -31,13 +31,13 @@ from overtrace.host.web.settings import Settings, Traffic
 
 ADDRESS = "http://localhost"
 FREE = Traffic(requests=Rates(10**9, 1e-6))
-START = ("/", "/rules", "/data", "/board", "/teams", "/announcement", "/certificate", "/api/v1/key", "/api/v1/phases")
+API = {"/api/v1/key": "key.json", "/api/v1/phases": "phases.json", "/api/v1/log/head": "log_head.json"}
+START = ("/", "/rules", "/data", "/board", "/teams", "/announcement", "/certificate", *API)
 KEPT = re.compile(
-    r"/(|rules|data|board|teams|announcement(\.json)?|certificate|api/v1/(key|phases)"
+    r"/(|rules|data|board|teams|announcement(\.json)?|certificate|api/v1/(key|phases|log/head)"
     r"|board/[a-z0-9-]+/[a-z0-9-]+(\.json|\.csv)?|teams/[A-Za-z0-9]+|static/[\w.-]+)"
 )
 """Addresses that become files; a link to any other one becomes text."""
-NAMES = {"/": "index.html", "/api/v1/key": "key.json", "/api/v1/phases": "phases.json"}
 TAG = re.compile(r"<(?:a|link|script|img)\b[^>]*>")
 LINK = re.compile(r'\b(href|src)="(/[^"]*)"')
 LIVE = re.compile(r' hx-[a-z]+="[^"]*"')
@@ -52,12 +52,9 @@ def export_site(file: Path, out: Path, db: str, *, log: bool = False) -> int:
         How many files it has.
     Raises:
         BadContest: if the contest file is not in order.
-        BadOption: if there is no such database, or the folder cannot be written.
+        BadOption: if the folder cannot be written.
     """
     public = publish(read_contest(file, truth=False))
-    path = Path(db.removeprefix("sqlite:///"))
-    if db.startswith("sqlite:///") and not path.is_file():
-        raise BadOption(f"--db {path} is not there: name the database by --db, or the folder of the host by --folder")
     database = open_store(db)
     try:
         with TemporaryDirectory() as scratch:
@@ -142,9 +139,9 @@ def _strip(link: str) -> str:
 
 def _name(address: str) -> str:
     """The place of an address in the folder."""
-    if address in NAMES:
-        return NAMES[address]
-    name = address.removeprefix("/")
+    if address in API:
+        return API[address]
+    name = address.removeprefix("/") or "index"
     return name if name.startswith("static/") or name.endswith((".json", ".csv")) else f"{name}.html"
 
 
@@ -165,10 +162,10 @@ def _turn(page: bytes, place: str, places: Mapping[str, str]) -> bytes:
 def _write_log(database: Database) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["number", "at", "actor", "action", "subject"])
+    writer.writerow(["number", "at", "actor", "action", "subject", "sha256"])
     with database.read() as session:
         for event in session.scalars(select(Event).order_by(Event.id)):
-            writer.writerow([event.id, event.at.isoformat(), event.actor, event.action, event.subject])
+            writer.writerow([event.id, event.at.isoformat(), event.actor, event.action, event.subject, event.digest])
     return text.getvalue().encode()
 
 
