@@ -6,10 +6,11 @@ Nothing follows by itself: friends have like names, and an easy data set gives l
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -20,6 +21,9 @@ from overtrace.host.tables import Fact, Member, Person, Score, State, Submission
 
 SEEN = "findings seen"
 """The fact that keeps what organisers have looked into, and what they said."""
+NEAR = 0.0005
+LEAST_NUMBERS = 3
+"""Of a board beside the score: two teams that work apart may well be near in fewer."""
 LEAST_STEM = 4
 """Letters of an e-mail address without digits at its end: shorter ones are alike by chance."""
 
@@ -50,7 +54,8 @@ class Finding:
 
 def find_alike(session: Session) -> list[Finding]:
     """All that is alike of different teams, the strongest kinds first."""
-    return [*_find_same_files(session), *_find_same_verdicts(session), *_find_accounts(session)]
+    verdicts = [*_find_same_verdicts(session), *_find_near_results(session)]
+    return [*_find_same_files(session), *verdicts, *_find_accounts(session)]
 
 
 def read_seen(session: Session) -> dict[str, str]:
@@ -78,7 +83,11 @@ def mark_seen(session: Session, key: str, said: str, at: datetime, actor: str) -
 def _find_same_files(session: Session) -> Iterator[Finding]:
     several = func.count(func.distinct(Submission.team_id)) > 1
     twice = select(Submission.sha256).where(_stands()).group_by(Submission.sha256).having(several)
-    query = select(Submission).where(Submission.sha256.in_(twice), _stands()).order_by(Submission.id)
+    query = (
+        select(Submission)
+        .where(Submission.sha256.in_(twice), _stands())
+        .order_by(Submission.team_id, Submission.number)
+    )
     groups: dict[str, list[Trace]] = {}
     for one in session.scalars(query):
         groups.setdefault(one.sha256, []).append(Trace(one.team_id, f"{one.number} ({one.phase})"))
@@ -91,7 +100,7 @@ def _find_same_verdicts(session: Session) -> Iterator[Finding]:
         select(Submission.team_id, Submission.number, Submission.phase, Submission.sha256, Score.board, Score.verdict)
         .join(Score, Score.submission_id == Submission.id)
         .where(_stands(), Score.value > 0)
-        .order_by(Submission.id, Score.board)
+        .order_by(Submission.team_id, Submission.number, Score.board)
     )
     groups: dict[tuple[str, str], dict[Trace, str]] = {}
     for team, number, phase, sha256, board, verdict in session.execute(query):
@@ -103,12 +112,46 @@ def _find_same_verdicts(session: Session) -> Iterator[Finding]:
     yield from (Finding("Other files, the same result in every number", traces) for traces in found)
 
 
+def _find_near_results(session: Session) -> Iterator[Finding]:
+    """Answers whose results differ a little in some numbers and in none by more; one pair of each two teams."""
+    query = (
+        select(Submission.team_id, Submission.number, Submission.phase, Score.board, Score.value, Score.columns)
+        .join(Score, Score.submission_id == Submission.id)
+        .where(_stands(), Score.value > 0)
+        .order_by(Score.value, Submission.team_id, Submission.number)
+    )
+    boards: dict[tuple[str, str, tuple[str, ...]], list[tuple[Trace, list[float]]]] = {}
+    for team, number, phase, board, value, columns in session.execute(query):
+        numbers = {title: column for title, column in columns.items() if column is not None}
+        if len(numbers) >= LEAST_NUMBERS:
+            row = (Trace(team, f"{number} ({phase})"), [value, *numbers.values()])
+            boards.setdefault((phase, board, tuple(numbers)), []).append(row)
+    for (_, _, titles), rows in boards.items():
+        what = f"Results that differ by at most {NEAR} in each of {len(titles)} numbers"
+        yield from (Finding(what, pair) for pair in _pair(rows))
+
+
+def _pair(rows: Sequence[tuple[Trace, list[float]]]) -> Iterator[tuple[Trace, Trace]]:
+    """The first near pair of each two teams; rows come by their first number."""
+    numbers = np.array([row for _, row in rows], np.float64)
+    known: set[frozenset[str]] = set()
+    for i in range(len(rows)):
+        end = int(np.searchsorted(numbers[:, 0], numbers[i, 0] + NEAR, side="right"))
+        apart = np.abs(numbers[i + 1 : end] - numbers[i]).max(axis=1, initial=0.0)
+        for j in np.flatnonzero((apart > 0) & (apart <= NEAR)) + i + 1:
+            one, other = rows[i][0], rows[int(j)][0]
+            teams = frozenset((one.team, other.team))
+            if len(teams) > 1 and teams not in known:
+                known.add(teams)
+                yield one, other
+
+
 def _find_accounts(session: Session) -> Iterator[Finding]:
     present = (Member.left_at.is_(None), Person.erased_at.is_(None), Team.withdrawn_at.is_(None))
     query = select(Person, Member.team_id).join(Member, Member.person_id == Person.id).join(Team).where(*present)
     names: dict[str, list[Trace]] = {}
     addresses: dict[str, list[Trace]] = {}
-    for person, team in session.execute(query.order_by(Person.id)):
+    for person, team in session.execute(query.order_by(Person.email)):
         names.setdefault(fold(person.name), []).append(Trace(team, person.name))
         stem = _find_stem(person.email)
         if stem:
