@@ -4,11 +4,15 @@ import json
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete, select
 
 from overtrace.errors import BadOption, Refused
 from overtrace.host import announcement
+from overtrace.host.ids import new_id
 from overtrace.host.person_data import erase_person
 from overtrace.host.submissions import hide, unhide
+from overtrace.host.tables import Submission
+from overtrace.host.tables_after import Delivery, DeliveryState
 from tests.support.announced import hold, serve_over
 from tests.support.people import make_contest, read_log
 from tests.support.web import END, make_board, make_phase, post
@@ -54,6 +58,31 @@ def test_ranks_are_those_of_complete_teams_and_those_below_move_up(over):
     ]
     assert found["ranks"][0]["method"] == "Crowns by distance"
     assert [one["name"] for one in found["participation"]] == ["Forest", "Lakes", "Ties", "Talkers"]
+
+
+def ask(session, over, name, state):
+    """Let a team have been asked for its container, and something have come of it."""
+    team, at = over.teams[name].id, over.host.clock()
+    sent = session.scalars(select(Submission.id).where(Submission.team_id == team)).first()
+    facts = {"place": 1, "promoted": False, "asked_at": at, "due_at": at, "state": state}
+    session.add(Delivery(id=new_id(at), team_id=team, submission_id=sent, **facts))
+
+
+def test_a_team_whose_container_failed_has_no_rank_and_no_part_in_the_record(over):
+    with over.host.settings.database.write() as session:
+        ask(session, over, "Forest", DeliveryState.VERIFIED)
+        ask(session, over, "Lakes", DeliveryState.FAILED)
+    try:
+        over.announce()
+        found = read(over)
+        text = over.host.client().get("/announcement").text
+    finally:
+        with over.host.settings.database.write() as session:
+            session.execute(delete(Delivery))
+    ranks = [(one["rank"], one["name"], one["verdict"]) for one in found["ranks"]]
+    assert ranks == [(1, "Forest", "verified"), (2, "Ties", "")]
+    assert [one["name"] for one in found["participation"]] == ["Forest", "Ties", "Talkers"]
+    assert [part in text for part in ("verified", "not asked for", "Lakes")] == [True, True, False]
 
 
 def test_the_page_shows_it_and_names_do_nothing(over):

@@ -124,6 +124,12 @@ def test_a_page_with_two_marks_is_not_sealed():
         seal(KEY, "@ and @", "@", {"kind": "x"})
 
 
+def test_a_certificate_says_that_a_container_was_run_again():
+    file = draw_certificate(KEY, announce(verdict="verified")[0][1])
+    assert verify_certificate(file, PUBLIC)["verdict"] == "verified"
+    assert "ran its container again: verified" in file
+
+
 @pytest.fixture
 def folder(tmp_path, file):
     (tmp_path / "good.html").write_text(file)

@@ -40,12 +40,13 @@ def elsewhere(host, tmp_path):
         thread.join()
 
 
-def test_a_board_is_shown_in_a_frame_of_another_site_and_no_other_page_is(browser, elsewhere):
+def test_a_board_is_shown_in_a_frame_of_another_site_and_no_other_page_is(host, browser, elsewhere):
     page = browser.new_page()
     page.goto(elsewhere)
     row = page.frame_locator("iframe >> nth=0").locator("tbody tr")
     assert row.inner_text().split() == ["1", "Engines", "provisional", "0.7351", "0.7351"]
-    assert page.frame_locator("iframe >> nth=1").locator("h1").count() == 0
+    shown = [frame.url for frame in page.frames[1:]]
+    assert shown == [f"{host.address}/embed/board/test/all", "chrome-error://chromewebdata/"]
     page.close()
 
 

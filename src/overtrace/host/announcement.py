@@ -18,8 +18,10 @@ from overtrace.host.markdown import find_title
 from overtrace.host.names import clean_line
 from overtrace.host.organising import list_teams
 from overtrace.host.public import name_board
+from overtrace.host.removals import read_deliveries
 from overtrace.host.standings import Standing, find_board, is_shown, read_released, read_standing
 from overtrace.host.tables import FINAL, Fact, Member, Person, State, Submission, Team, Upload
+from overtrace.host.tables_after import GOOD, DeliveryState
 from overtrace.host.teams import find_members
 
 DRAFT = "announcement draft"
@@ -85,6 +87,8 @@ class Entry(Kept):
     """SHA-256 of what it was scored against."""
     awards: tuple[str, ...] = ()
     """For its rank."""
+    verdict: str = ""
+    """What came of its container, such as ``verified``; empty where none was asked for."""
 
 
 class Announcement(Kept):
@@ -168,6 +172,7 @@ def draw_up(session: Session, contest: Contest, draft: Draft, at: datetime) -> A
     ranked = _rank(contest, standing)
     known = {entry.team for entry in ranked}
     others = [entry for entry in _find_others(session, contest, honours, at) if entry.team not in known]
+    states = {one.team_id: one.state for one in read_deliveries(session)}
     return Announcement(
         phase=phase.name,
         phase_title=phase.title,
@@ -175,7 +180,7 @@ def draw_up(session: Session, contest: Contest, draft: Draft, at: datetime) -> A
         board_title=board.title,
         text=draft.text,
         places=contest.results.places,
-        entries=(*ranked, *others),
+        entries=tuple(_add_verdict(entry, states.get(entry.team)) for entry in (*ranked, *others)),
         honours=honours,
         published_at=at,
     )
@@ -287,6 +292,13 @@ def _find_others(session: Session, contest: Contest, honours: tuple[Honour, ...]
         if delivered or team.id in honoured:
             found.append(_describe(team).model_copy(update={"delivered": delivered}))
     return sorted(found, key=lambda entry: (entry.name.casefold(), entry.team))
+
+
+def _add_verdict(entry: Entry, state: DeliveryState | None) -> Entry:
+    """A team whose container is not good has not delivered what was asked."""
+    if state is None:
+        return entry
+    return entry.model_copy(update={"verdict": state.value, "delivered": entry.delivered and state in GOOD})
 
 
 def _describe(team: Team) -> Entry:

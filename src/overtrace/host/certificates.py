@@ -58,6 +58,7 @@ def _describe(site: Site, found: Announcement, entry: Entry, position: int, memb
         "submission": entry.submission,
         "scorer": entry.scorer,
         "truth": entry.truth,
+        **({"verdict": entry.verdict} if entry.verdict else {}),
     }
 
 
@@ -109,6 +110,8 @@ def say(facts: Receipt) -> str:
     parts.append(f"member {facts['position']} of {facts['members']} of the team {facts['team']}")
     if "rank" in facts:
         parts.append(f"rank {facts['rank']} of {facts['ranked']} by {facts['board']} with {facts['score']}")
+    if "verdict" in facts:
+        parts.append(f"container {facts['verdict']}")
     if facts["awards"]:
         parts.append(str(facts["awards"]))
     if facts["delivered"]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from overtrace.errors import NotFound
@@ -167,7 +167,7 @@ def _find_stem(email: str) -> str:
     return f"{stem}@{domain}" if len(stem) >= LEAST_STEM else ""
 
 
-def _stands() -> object:
+def _stands() -> ColumnElement[bool]:
     return Submission.state != State.CANCELLED
 
 

@@ -32,9 +32,9 @@ from overtrace.host.web.settings import Settings, Traffic
 ADDRESS = "http://localhost"
 FREE = Traffic(requests=Rates(10**9, 1e-6))
 API = {"/api/v1/key": "key.json", "/api/v1/phases": "phases.json", "/api/v1/log/head": "log_head.json"}
-START = ("/", "/rules", "/data", "/board", "/teams", "/announcement", "/certificate", *API)
+START = ("/", "/rules", "/data", "/board", "/teams", "/winners", "/announcement", "/certificate", *API)
 KEPT = re.compile(
-    r"/(|rules|data|board|teams|announcement(\.json)?|certificate|api/v1/(key|phases|log/head)"
+    r"/(|rules|data|board|teams|winners|announcement(\.json)?|certificate|api/v1/(key|phases|log/head)"
     r"|board/[a-z0-9-]+/[a-z0-9-]+(\.json|\.csv)?|teams/[A-Za-z0-9]+|static/[\w.-]+)"
 )
 """Addresses that become files; a link to any other one becomes text."""

@@ -43,6 +43,7 @@
     const parts = [facts.name + (facts.affiliation ? ", " + facts.affiliation : "")];
     parts.push("member " + facts.position + " of " + facts.members + " of the team " + facts.team);
     if ("rank" in facts) parts.push("rank " + facts.rank + " of " + facts.ranked + " by " + facts.board);
+    if ("verdict" in facts) parts.push("container " + facts.verdict);
     if (facts.awards) parts.push(facts.awards);
     if (facts.delivered) parts.push("delivered what was asked");
     return parts.join("; ") + ": " + facts.title + ", announced " + facts.announced;
