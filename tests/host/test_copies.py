@@ -5,10 +5,9 @@ from sqlalchemy import update
 
 from overtrace.errors import NotFound
 from overtrace.host.copies import find_alike, mark_seen
-from overtrace.host.outcome import Mark, Outcome
 from overtrace.host.people import change_person
 from overtrace.host.person_data import erase_person
-from overtrace.host.tables import Person
+from overtrace.host.tables import Person, Score
 from tests.support.web import make_phase, post, reject, serve_contest
 
 
@@ -56,11 +55,13 @@ def test_other_files_with_the_same_result_in_every_number_are_found_once(host):
     ]
 
 
-def mark(value, *columns):
-    verdict = {"score": value, "parts": list(columns)}
-    named = {f"set {i}": column for i, column in enumerate(columns)}
-    whole = Mark(board="all", value=value, columns=named, verdict=verdict)
-    return Outcome(kind="scored", marks=(whole,), scorer="test 1", truth="7" * 64)
+def give(host, sent, value, *columns):
+    """A score in several numbers."""
+    host.give(sent, value)
+    numbers = {f"set {i}": column for i, column in enumerate(columns)}
+    whole = update(Score).where(Score.submission_id == sent)
+    with host.settings.database.write() as session:
+        session.execute(whole.values(columns=numbers, verdict={"score": value, "parts": list(columns)}))
 
 
 def test_other_files_with_nearly_the_same_result_in_every_number_are_found(host):
@@ -69,7 +70,7 @@ def test_other_files_with_nearly_the_same_result_in_every_number_are_found(host)
     far = [(0.3101, 0.2101, 0.4109, None, 0.3101), (0.3101, None, None, 0.3101)]
     for (person, _), numbers in zip(pairs, [*near, *far], strict=True):
         sent = host.submit(person, f"x,y\n8,{person.name}\n".encode())
-        host.give(sent, mark(*numbers))
+        give(host, sent, *numbers)
     assert tell(find(host, *(team for _, team in pairs))) == [
         ("Results that differ by at most 0.0005 in each of 3 numbers", ["1 (test)", "1 (test)"])
     ]
