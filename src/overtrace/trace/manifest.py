@@ -54,6 +54,15 @@ def write_manifest(store: Store, facts: Facts) -> None:
     store.write(NAME, [json.dumps(facts, indent=1, sort_keys=True).encode()])
 
 
+def has_manifest(store: Store) -> bool:
+    """Whether a run has worked in a store; to search it could take minutes."""
+    try:
+        store.read(NAME)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def check_manifest(store: Store, facts: Facts) -> None:
     """Make sure that the scratch store was made for these facts.
 

@@ -16,7 +16,7 @@ from overtrace.trace.batches import Choice, make_batch
 from overtrace.trace.bench import Bench, Step, keep_bench
 from overtrace.trace.engine import open_engine
 from overtrace.trace.executor import Engine, in_order
-from overtrace.trace.manifest import DEVICE, NAME, check_device, check_manifest, claim, write_manifest
+from overtrace.trace.manifest import DEVICE, check_device, check_manifest, claim, has_manifest, write_manifest
 from overtrace.trace.options import Options
 from overtrace.trace.outputs import Outputs, open_outputs
 from overtrace.trace.plan import Plan, make_plan
@@ -85,7 +85,7 @@ def _work(plan: Plan, outputs: Outputs, progress: Progress) -> dict[str, object]
 
 
 def _open_scratch(plan: Plan) -> None:
-    if plan.options.resume and plan.scratch.holds(NAME):
+    if plan.options.resume and has_manifest(plan.scratch):
         check_manifest(plan.scratch, plan.facts)
         claim(plan.scratch)
         return
