@@ -308,7 +308,8 @@ def test_every_table_says_how_it_is_kept():
     """Whoever adds a table says in host/kept.py whether archives hold it, and what in it is a person's."""
     assert set(TABLES) == set(Base.metadata.tables)
     for table, kept in list_tables():
-        assert {*kept.secret, *kept.typed, *kept.blobs} <= {column.name for column in table.columns}
+        assert {*kept.secret, *kept.typed, *kept.blobs, *kept.claims} <= {column.name for column in table.columns}
+        assert not kept.address or kept.address in table.columns
         assert not kept.results or "submission_id" in table.columns
     columns = [(table, column) for table, _ in list_tables() for column in table.columns]
     digests = {f"{table.name}.{column.name}" for table, column in columns if "sha256" in column.name}

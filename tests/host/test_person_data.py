@@ -4,17 +4,19 @@ import io
 import json
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from overtrace.errors import NotAllowed, NotFound, Refused
 from overtrace.host import people as accounts
 from overtrace.host.database import Database
 from overtrace.host.dossiers import write_method
 from overtrace.host.invitations import accept
+from overtrace.host.kept import find_own, list_tables
 from overtrace.host.mails import send_due
 from overtrace.host.person_data import erase_person, export_person
 from overtrace.host.secret import digest
 from overtrace.host.senders import Console
+from overtrace.host.submissions import annotate
 from overtrace.host.tables import Base, Mail, Person, Submission, Team
 from overtrace.host.teams import find_members
 from overtrace.host.tokens import find_token, make_token
@@ -28,6 +30,7 @@ from tests.support.people import (
     after,
     make_invitation,
     make_site,
+    read_log,
     sign_up,
 )
 from tests.support.submissions import add_submission
@@ -79,6 +82,37 @@ def test_nothing_of_an_erased_person_is_left_but_a_pseudonym(database):
     text = read_all(database)
     assert f"Former participant {ada.id[-6:]}" in text
     assert not any(word in text.lower() for word in ("lovelace", "ockham", "ada@", "third try"))
+
+
+def test_whatever_the_table_nothing_that_they_typed_is_left(database):
+    """All columns that hold an address, or what someone types, get a mark first."""
+    ada, bob = add_person(database, "Ada"), add_person(database, "Bob")
+    team = add_team(database, "Forest", bob, ada)
+    add_submission(database, team, ada)
+    with database.write() as session:
+        make_token(session, ada, "laptop", ["read"], None, AT)
+        accounts.ask_password(session, SITE, ada.email, AT)
+        for table, kept in list_tables():
+            own = find_own(table, kept, ada.id, ada.email)
+            if own is not None and kept.typed and table.name not in ("people", "teams"):
+                session.execute(update(table).where(own).values(dict.fromkeys(kept.typed, "Lovelace")))
+    data = export(database, ada)
+    assert {"invitations", "codes", "letters", "tokens", "uploads", "submissions", "members", "log"} <= data.keys()
+    assert all(
+        data[name] for name in ("invitations", "codes", "letters", "tokens", "uploads", "submissions", "members")
+    )
+    assert "scores" not in data
+    assert "Lovelace" in read_all(database)
+    erase(database, ada)
+    assert not any(word in read_all(database) for word in ("Lovelace", "ada@example.org"))
+
+
+def test_the_log_says_nothing_that_a_person_typed(database):
+    ada = add_person(database, "Ada")
+    sent = add_submission(database, add_team(database, "Forest", ada), ada)
+    with database.write() as session:
+        annotate(session, sent.id, "by Ada Lovelace", AT, f"person:{ada.id}")
+    assert "Lovelace" not in str([line.details for line in read_log(database)])
 
 
 def test_results_of_an_erased_person_are_kept(database):

@@ -2,12 +2,19 @@
 
 import hashlib
 import re
+from dataclasses import replace
 
 import pytest
 from fastapi.routing import APIRoute
+from starlette.responses import Response
+from starlette.testclient import TestClient
 
 from overtrace.host import app
+from overtrace.host.app import create_app
+from overtrace.host.rates import Rates
 from overtrace.host.web.guard import HEADERS, MOST_BODY_BYTES
+from overtrace.host.web.visitors import VISIT, set_cookie
+from tests.support.people import PASSWORD
 from tests.support.web import post, read_token, serve_contest
 
 FORMS = [
@@ -165,3 +172,63 @@ def test_a_description_is_attached_by_its_bytes_and_never_by_a_digest(host):
     digest = hashlib.sha256(b"%PDF secret method").hexdigest()
     assert post(iris, "/team", "/team/document", sha256=digest, name="x.pdf").status_code == 422
     assert iris.get(f"/teams/{teams[1].id}/document").status_code == 404
+
+
+def log_in(browser, email, password=PASSWORD):
+    return post(browser, "/account/login", "/account/login", email=email, password=password)
+
+
+def test_a_log_in_ends_the_visit_before_it(host):
+    person = host.add_person("Frida")
+    browser = host.enter(person)
+    planted = browser.cookies[VISIT]
+    assert log_in(browser, person.email).status_code == 303
+    assert browser.cookies[VISIT] != planted
+    other = host.client()
+    other.cookies.set(VISIT, planted, domain="127.0.0.1")
+    assert other.get("/account").status_code == 303
+
+
+def test_pages_of_someone_are_kept_by_no_browser(host, ada):
+    assert host.enter(ada).get("/").headers["cache-control"] == "no-store"
+    assert host.client().get("/").headers["cache-control"] == "private, no-cache"
+
+
+def test_guesses_of_strangers_do_not_keep_out_whom_an_account_belongs_to(tmp_path):
+    """Only a browser in which they have logged in before; of others, wrong and right ones count the same."""
+    with serve_contest(tmp_path, traffic={"guesses": Rates(4, 3600)}) as served:
+        person = served.add_person("Hedy")
+        own = come_from(served, "10.0.0.1")
+        assert log_in(own, person.email).status_code == 303
+        post(own, "/account", "/account/logout")
+        guesses = [log_in(come_from(served, f"10.0.1.{i}"), person.email, "wrong password") for i in range(5)]
+        assert [guess.status_code for guess in guesses] == [403, 403, 403, 429, 429]
+        assert log_in(come_from(served, "10.0.2.1"), person.email).status_code == 429
+        assert log_in(own, person.email).status_code == 303
+        # What the browser keeps is good for this account alone.
+        other = served.add_person("Irene")
+        for i in range(5):
+            log_in(come_from(served, f"10.0.3.{i}"), other.email, "wrong password")
+        assert log_in(own, other.email).status_code == 429
+
+
+def come_from(served, network):
+    """A browser elsewhere, as a proxy tells of it."""
+    return served.client(**{"X-Forwarded-For": network})
+
+
+def test_cookies_over_tls_are_of_this_host_alone(host):
+    secure = replace(host.settings, address="https://contest.example.org")
+    answer = Response()
+    set_cookie(answer, secure, VISIT, "x", None)
+    assert answer.headers["set-cookie"].startswith("__Host-overtrace=x;")
+    assert all(flag in answer.headers["set-cookie"] for flag in ("Secure", "HttpOnly", "SameSite=lax", "Path=/"))
+    assert "Domain" not in answer.headers["set-cookie"]
+    with TestClient(create_app(secure), base_url="https://contest.example.org") as browser:
+        page = browser.get("/account/login")
+        assert page.headers["strict-transport-security"].startswith("max-age=")
+        assert all(cookie.startswith("__Host-") for cookie in page.headers.get_list("set-cookie"))
+        form = {"form_token": re.search(r'name="form_token" value="(\w+)"', page.text)[1]}
+        login = {**form, "email": host.add_person("Jane").email, "password": PASSWORD}
+        assert browser.post("/account/login", data=login).status_code == 200
+        assert browser.get("/account").status_code == 200

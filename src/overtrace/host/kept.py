@@ -6,7 +6,7 @@ Each of them goes over all tables there are. A table that is not named here ends
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Table
+from sqlalchemy import ColumnElement, Table, or_
 
 from overtrace.host.tables import Base
 from overtrace.host.tables_after import Delivery
@@ -20,6 +20,8 @@ class Kept:
     """Not what lets someone in, or is on its way."""
     secret: tuple[str, ...] = ()
     """Columns that a person is not handed: what is digested of passwords and codes, or was given once."""
+    address: str = ""
+    """The column with the e-mail address of whom a row is about."""
     typed: tuple[str, ...] = ()
     """Columns with what someone has typed, which is blanked when they are erased."""
     blobs: tuple[str, ...] = ()
@@ -34,16 +36,16 @@ DELIVERIES = Delivery.__tablename__
 TABLES = {
     "appeal_words": Kept(typed=("text",)),
     "appeals": Kept(typed=("subject",)),
-    "codes": Kept(archived=False, secret=("digest",), typed=("email",)),
+    "codes": Kept(archived=False, secret=("digest",), address="email"),
     "declarations": Kept(),
     DELIVERIES: Kept(typed=("image_name", "weights_name"), blobs=("image",), claims=("weights",)),
     "events": Kept(),
     "facts": Kept(),
-    "invitations": Kept(secret=("digest",), typed=("email",)),
+    "invitations": Kept(secret=("digest",), address="email"),
     "jobs": Kept(),
-    "mails": Kept(archived=False, secret=("body",), typed=("to", "body", "error")),
+    "mails": Kept(archived=False, secret=("body",), address="to", typed=("body", "error")),
     "members": Kept(),
-    "people": Kept(secret=("password",), typed=("email", "name", "affiliation", "password", "openid")),
+    "people": Kept(secret=("password",), address="email"),
     "scores": Kept(blobs=("draws",), results=True),
     "scorings": Kept(),
     "shelved": Kept(),
@@ -68,6 +70,12 @@ def list_tables() -> Iterator[tuple[Table, Kept]]:
         yield table, TABLES[table.name]
 
 
-def find_owners(table: Table) -> list[Column[object]]:
-    """The columns of a table that name a person."""
-    return [column for column in table.columns if any(key.column.table.name == "people" for key in column.foreign_keys)]
+def find_own(table: Table, kept: Kept, person_id: str, email: str) -> ColumnElement[bool] | None:
+    """Which rows of a table are about a person; None for a table that is about nobody."""
+    owners = [
+        column for column in table.columns if any(key.column.table.name == "people" for key in column.foreign_keys)
+    ]
+    found = [column == person_id for column in owners]
+    if kept.address:
+        found.append(table.c[kept.address] == email)
+    return or_(*found) if found else None

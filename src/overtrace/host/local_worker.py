@@ -19,7 +19,7 @@ from overtrace.host.events import record
 from overtrace.host.marking import name_scorer
 from overtrace.host.rescoring import list_changed
 from overtrace.host.scorer import die_with_parent
-from overtrace.host.truths import digest_truths, state_truths
+from overtrace.host.truths import digest_truths, find_readable, state_truths
 from overtrace.host.worker import LocalQueue, Worker, stop_when_told
 
 
@@ -73,6 +73,13 @@ def tell_host(database: Database, file: ContestFile) -> None:
         if state_truths(session, digests, scorer):
             record(session, "host", "truth.stated", "host", now(), scorer=scorer, truths=digests)
         changed = list_changed(session, file.contest)
+    readable = find_readable(file.contest, file.folder)
+    if readable:
+        print(
+            f"overtrace: what is true can be read by other users of this machine: {len(readable):,} files, such as "
+            f"{readable[0]}: chmod -R go= what the contest file names as truth",
+            flush=True,
+        )
     for phase in changed:
         print(
             f"overtrace: phase {phase}: truth, rule or scorer has changed since its boards were scored: they stay as "

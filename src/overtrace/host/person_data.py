@@ -6,42 +6,44 @@ Results stay, under a pseudonym; the log names people by their ids alone and sta
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from overtrace.host import announcement
 from overtrace.host.codes import void_codes
 from overtrace.host.events import record
+from overtrace.host.kept import find_own, list_tables
 from overtrace.host.people import blank, lock_person
 from overtrace.host.site import Site
-from overtrace.host.tables import Base, Event, Invitation, Mail, Member, Person, Submission, Team, Token, Upload, Visit
-from overtrace.host.tables_after import Appeal, AppealWords
+from overtrace.host.tables import Base, Event, Invitation, Mail, Member, Person, Team
 from overtrace.host.teams import find_members, find_team, is_locked, leave
 from overtrace.host.tokens import revoke_tokens
 from overtrace.host.visits import end_visits
 
-SECRET = frozenset({"password", "digest", "body"})
+PEOPLE, TEAMS, EVENTS = (Base.metadata.tables[name] for name in ("people", "teams", "events"))
+NAMES = {"events": "log", "mails": "letters", "appeal_words": "appeals", "appeals": "opened appeals"}
+"""Of tables, as people call what is in them."""
 
 
 def export_person(session: Session, person_id: str) -> dict[str, Any]:
-    """All that the host keeps of a person, as JSON can hold it; passwords and what was given once are left out."""
+    """All that the host keeps of a person, as JSON can hold it: whatever the table, each row that is about them.
+
+    Passwords, and what was given once, are left out; so are scores, which boards show or do not show yet.
+    """
     person = lock_person(session, person_id)
     members = session.scalars(select(Member).where(Member.person_id == person_id).order_by(Member.id)).all()
-    mine = {
-        "visits": select(Visit).where(Visit.person_id == person_id).order_by(Visit.created_at),
-        "tokens": select(Token).where(Token.person_id == person_id).order_by(Token.id),
-        "invitations": select(Invitation).where(Invitation.email == person.email).order_by(Invitation.id),
-        "letters": select(Mail).where(Mail.to == person.email).order_by(Mail.id),
-        "uploads": select(Upload).where(Upload.person_id == person_id).order_by(Upload.id),
-        "appeals": select(AppealWords).where(AppealWords.person_id == person_id).order_by(AppealWords.id),
-        "submissions": select(Submission).where(Submission.person_id == person_id).order_by(Submission.id),
-        "log": select(Event).where(_is_of(person_id)).order_by(Event.id),
-    }
-    return {
-        "person": _show(person),
-        "teams": [{**_show(member), "team": member.team.name} for member in members],
-        **{name: [_show(row) for row in session.scalars(query)] for name, query in mine.items()},
-    }
+    said: dict[str, Any] = {}
+    for table, kept in list_tables():
+        own = _is_of(person_id) if table is EVENTS else find_own(table, kept, person_id, person.email)
+        if own is None:
+            continue
+        found = session.execute(select(table).where(own).order_by(*table.primary_key)).mappings()
+        said[NAMES.get(table.name, table.name)] = [
+            {name: _show(value) for name, value in row.items() if name not in kept.secret} for row in found
+        ]
+    (said["person"],) = said.pop("people")
+    said["teams"] = [{"team": one.team.name, "position": one.position} for one in members]
+    return said
 
 
 def erase_person(session: Session, site: Site, person_id: str, at: datetime) -> None:
@@ -71,31 +73,30 @@ def _blank_team(session: Session, team: Team, at: datetime) -> None:
     team.name = f"Former team {team.id[-6:]}"
     team.folded = f"formerteam{team.id.lower()}"
     team.method = team.document = team.document_name = ""
+    for table, kept in list_tables():
+        if kept.typed and "team_id" in table.columns:
+            session.execute(update(table).where(table.c.team_id == team.id).values(dict.fromkeys(kept.typed, "")))
 
 
 def _blank_rows(session: Session, person: Person, at: datetime) -> None:
-    gone = f"{person.id.lower()}@erased.invalid"
+    """Whatever the table: their address, and what they have typed."""
     waiting = (Mail.to == person.email, Mail.sent_at.is_(None), Mail.failed_at.is_(None))
     session.execute(update(Mail).where(*waiting).values(failed_at=at))
-    session.execute(update(Mail).where(Mail.to == person.email).values(to=gone, body="", error=""))
     offered = (Invitation.email == person.email, Invitation.accepted_at.is_(None), Invitation.revoked_at.is_(None))
     session.execute(update(Invitation).where(*offered).values(revoked_at=at))
-    session.execute(update(Invitation).where(Invitation.email == person.email).values(email=gone))
-    session.execute(update(Submission).where(Submission.person_id == person.id).values(name="", note=""))
-    session.execute(update(Upload).where(Upload.person_id == person.id).values(name=""))
-    session.execute(update(Token).where(Token.person_id == person.id).values(name=""))
-    session.execute(update(Appeal).where(Appeal.person_id == person.id).values(subject=""))
-    session.execute(update(AppealWords).where(AppealWords.person_id == person.id).values(text=""))
+    for table, kept in list_tables():
+        own = find_own(table, kept, person.id, person.email)
+        values = dict.fromkeys(kept.typed, "") | (
+            {kept.address: f"{person.id.lower()}@erased.invalid"} if kept.address else {}
+        )
+        if own is not None and values and table is not TEAMS and table is not PEOPLE:
+            session.execute(update(table).where(own).values(values))
+    session.expire_all()
 
 
-def _is_of(person_id: str) -> Any:
+def _is_of(person_id: str) -> ColumnElement[bool]:
     return or_(Event.actor == f"person:{person_id}", Event.subject == f"person:{person_id}")
 
 
-def _show(row: Base) -> dict[str, Any]:
-    columns = {column.key: getattr(row, column.key) for column in row.__mapper__.column_attrs}
-    return {
-        key: value.isoformat() if isinstance(value, datetime) else value
-        for key, value in columns.items()
-        if key not in SECRET
-    }
+def _show(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -101,7 +101,9 @@ def serve(plan: Plan, say: Callable[[str], None]) -> None:
     if not workers and not plan.read_only:
         tell_workers(orders)
     crew = Crew([orders.model_copy(update={"number": i, "demo": plan.demo and i == 1}) for i in range(1, workers + 1)])
-    config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=GRACE_S, lifespan="on")
+    config = uvicorn.Config(
+        create_app(settings), log_level="warning", server_header=False, timeout_graceful_shutdown=GRACE_S, lifespan="on"
+    )
     try:
         Server(config, crew).run(sockets=[listener])
     finally:

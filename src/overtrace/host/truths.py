@@ -52,6 +52,20 @@ def _digest_path(path: Path) -> str | dict[str, str]:
         raise BadOption(f"{path} cannot be read: {error.strerror}: the contest file names it") from error
 
 
+def find_readable(contest: Contest, folder: Path) -> list[Path]:
+    """What is true and can be read by other users of this machine: files that they may open, in folders all of which
+    they may enter."""
+    paths = {folder / phase.truth for phase in contest.phases if phase.truth is not None}
+    files = {file for path in paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()}
+    return sorted(file for file in files if _is_open(file.absolute(), 0) or _is_open(file.absolute(), 3))
+
+
+def _is_open(file: Path, shift: int) -> bool:
+    """To others (0), or to the group (3)."""
+    enters = all(parent.stat().st_mode & (1 << shift) for parent in file.parents)
+    return enters and bool(file.stat().st_mode & (4 << shift))
+
+
 def state_truths(session: Session, digests: dict[str, str], scorer: str = "") -> bool:
     """Let the host know what answers are to be scored against, and by which code; empty for any.
 

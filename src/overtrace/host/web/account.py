@@ -16,7 +16,7 @@ from overtrace.host.visits import end_visits
 from overtrace.host.web.errors import TooOften
 from overtrace.host.web.settings import Host
 from overtrace.host.web.views import go, render
-from overtrace.host.web.visitors import VISIT, Someone
+from overtrace.host.web.visitors import VISIT, Someone, drop_cookie
 
 router = APIRouter(prefix="/account")
 Field = Annotated[str, Form()]
@@ -99,5 +99,5 @@ def erase(request: Request, host: Host, known: Someone, password: Field = "", su
     with host.database.write() as session:
         erase_person(session, host.site, known.id, known.at)
     response = go(request, "/", "Your account is erased.")
-    response.delete_cookie(VISIT)
+    drop_cookie(response, host, VISIT)
     return response

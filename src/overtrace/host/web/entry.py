@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from overtrace.errors import NotFound
 from overtrace.host import people
+from overtrace.host.browsers import find_browser, make_browser
 from overtrace.host.codes import find_code
 from overtrace.host.passwords import hash_password
 from overtrace.host.people import Registration
@@ -14,7 +15,7 @@ from overtrace.host.visits import end_visit
 from overtrace.host.web.errors import TooOften
 from overtrace.host.web.settings import Host, Settings
 from overtrace.host.web.views import go, render
-from overtrace.host.web.visitors import VISIT, Anyone, keep_visit, set_cookie
+from overtrace.host.web.visitors import VISIT, Anyone, drop_cookie, find_visitor, keep_visit, name_cookie, set_cookie
 
 if TYPE_CHECKING:
     # It takes a while to load, and few hosts have one.
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 OPENID = "overtrace_openid"
 OPENID_S = 600
+BROWSER = "overtrace_browser"
+BROWSER_S = 180 * 86_400
 RETURN = "/account/openid/return"
 LETTER = "A letter is on its way to this address, unless it is none that we may write to: open the link in it."
 router = APIRouter(prefix="/account")
@@ -91,9 +94,14 @@ def log_in(
     next: Field = "/",
 ) -> Response:
     """Log in."""
-    TooOften.check(host.traffic.guesses, visitor.at, visitor.network, email)
+    TooOften.check(host.traffic.guesses, visitor.at, visitor.network)
+    # Guesses of strangers shall not keep out whom an account belongs to, in a browser that has been in it before.
+    known = find_browser(host.database, request.cookies.get(name_cookie(host, BROWSER), ""), email)
+    TooOften.check(host.traffic.guesses, visitor.at, known or email)
     cookie = people.log_in(host.database, email, password, visitor.at)
-    return _enter(request, host, cookie, clean_target(next))
+    response = _enter(request, host, cookie, clean_target(next))
+    set_cookie(response, host, BROWSER, make_browser(host.database, email), BROWSER_S)
+    return response
 
 
 @router.post("/logout")
@@ -102,7 +110,7 @@ def log_out(request: Request, host: Host, visitor: Anyone) -> Response:
     with host.database.write() as session:
         end_visit(session, visitor.cookie, visitor.at)
     response = go(request, "/", "You are logged out.")
-    response.delete_cookie(VISIT)
+    drop_cookie(response, host, VISIT)
     return response
 
 
@@ -159,7 +167,7 @@ def openid_return(request: Request, host: Host, visitor: Anyone) -> Response:
     from overtrace.host.identities import enter, link
     from overtrace.host.openid import finish
 
-    secret = request.cookies.get(OPENID, "")
+    secret = request.cookies.get(name_cookie(host, OPENID), "")
     identity = finish(_find_provider(host), host.address + RETURN, secret, dict(request.query_params), visitor.at)
     if visitor.person is not None:
         with host.database.write() as session:
@@ -169,7 +177,7 @@ def openid_return(request: Request, host: Host, visitor: Anyone) -> Response:
         with host.database.write() as session:
             cookie = enter(session, host.site, identity, visitor.at)
         response = _enter(request, host, cookie, "/")
-    response.delete_cookie(OPENID)
+    drop_cookie(response, host, OPENID)
     return response
 
 
@@ -180,6 +188,10 @@ def clean_target(target: str) -> str:
 
 
 def _enter(request: Request, host: Settings, cookie: str, path: str, said: str = "") -> RedirectResponse:
+    old = find_visitor(request).cookie
+    if old:
+        with host.database.write() as session:
+            end_visit(session, old, request.state.at)
     response = go(request, path, said)
     keep_visit(response, host, cookie)
     return response

@@ -40,6 +40,7 @@ ENTRANCES = ("/account/login", "/account/logout")
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
     # Addresses hold codes; to none at all, browsers would not tell the origin of forms either.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -109,7 +110,7 @@ class Guard:
                 for name, value in policy.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "private, no-cache")
-                if self.settings.address.startswith("https:"):
+                if self.settings.is_secure:
                     headers["Strict-Transport-Security"] = "max-age=31536000"
             await send(message)
 

@@ -71,6 +71,11 @@ class Settings:
         return self.public.contest
 
     @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach it over TLS alone."""
+        return self.address.startswith("https:")
+
+    @property
     def site(self) -> Site:
         """Of letters."""
         return Site(self.contest, self.address)

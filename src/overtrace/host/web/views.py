@@ -18,7 +18,7 @@ from overtrace.host.removals import is_over
 from overtrace.host.uploads import Gap
 from overtrace.host.web.errors import LogInFirst, TooOften, describe, wants_json
 from overtrace.host.web.settings import find_settings
-from overtrace.host.web.visitors import FIELD, FORM, find_visitor, make_form_token, set_cookie
+from overtrace.host.web.visitors import FIELD, FORM, drop_cookie, find_visitor, make_form_token, name_cookie, set_cookie
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -30,7 +30,7 @@ SHORT_S = 60
 def render(request: Request, page: str, facts: Mapping[str, Any] | None = None, status: int = 200) -> HTMLResponse:
     """A page, for whoever asks."""
     settings = find_settings(request)
-    said = unquote(request.cookies.get(SAID, ""))
+    said = unquote(request.cookies.get(name_cookie(settings, SAID), ""))
     text = (
         _environment()
         .get_template(page)
@@ -52,8 +52,11 @@ def render(request: Request, page: str, facts: Mapping[str, Any] | None = None, 
         )
     )
     response = HTMLResponse(text, status)
+    if find_visitor(request).person is not None:
+        # Not for whoever comes to this browser later, by its way back.
+        response.headers["Cache-Control"] = "no-store"
     if said:
-        response.delete_cookie(SAID)
+        drop_cookie(response, settings, SAID)
     made = getattr(request.state, "form_cookie", "")
     if made:
         set_cookie(response, settings, FORM, made, None)

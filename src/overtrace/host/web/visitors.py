@@ -67,8 +67,8 @@ def find_visitor(request: Request) -> Visitor:
     known = getattr(request.state, "visitor", None)
     if isinstance(known, Visitor):
         return known
-    cookie = request.cookies.get(VISIT, "")
     at, settings = request.state.at, find_settings(request)
+    cookie = request.cookies.get(name_cookie(settings, VISIT), "")
     visit = find_visit(settings.database, cookie, at) if cookie else None
     visitor = Visitor(at, request.state.network, visit.person if visit else None, cookie if visit else "")
     request.state.visitor = visitor
@@ -140,16 +140,18 @@ RemoteWorker = Annotated[Token, Depends(find_worker)]
 
 def make_form_token(request: Request) -> str:
     """What a form of this browser and this visit carries; a cookie is made for it where there is none."""
-    secret = request.cookies.get(FORM) or getattr(request.state, "form_cookie", "")
+    settings = find_settings(request)
+    secret = request.cookies.get(name_cookie(settings, FORM)) or getattr(request.state, "form_cookie", "")
     if not secret:
         secret = request.state.form_cookie = new_secret()
-    visit = request.cookies.get(VISIT, "")
+    visit = request.cookies.get(name_cookie(settings, VISIT), "")
     return hmac.new(secret.encode(), visit.encode(), hashlib.sha256).hexdigest()
 
 
 def check_form_token(request: Request, shown: str) -> None:
     """Raise Failed unless a form is of this browser and this visit."""
-    if FORM not in request.cookies or not hmac.compare_digest(make_form_token(request).encode(), shown.encode()):
+    form = name_cookie(find_settings(request), FORM)
+    if form not in request.cookies or not hmac.compare_digest(make_form_token(request).encode(), shown.encode()):
         raise Failed(403, "the form is too old, or of another site: open its page again, and send it from there")
 
 
@@ -173,5 +175,15 @@ def keep_visit(response: Response, settings: Settings, cookie: str) -> None:
 
 def set_cookie(response: Response, settings: Settings, name: str, value: str, lasts_s: int | None) -> None:
     """A cookie that scripts cannot read and other sites cannot use."""
-    secure = settings.address.startswith("https:")
-    response.set_cookie(name, value, max_age=lasts_s, httponly=True, samesite="lax", secure=secure)
+    place = name_cookie(settings, name)
+    response.set_cookie(place, value, max_age=lasts_s, httponly=True, samesite="lax", secure=settings.is_secure)
+
+
+def drop_cookie(response: Response, settings: Settings, name: str) -> None:
+    """Let a browser forget a cookie."""
+    response.delete_cookie(name_cookie(settings, name), httponly=True, samesite="lax", secure=settings.is_secure)
+
+
+def name_cookie(settings: Settings, name: str) -> str:
+    """What a cookie is called: over TLS such that no other host of the domain can set one for this (RFC 6265bis)."""
+    return f"__Host-{name}" if settings.is_secure else name
