@@ -5,6 +5,10 @@
   let seen = body.dataset.newest;
   let ranks = new Map();
 
+  // The same change may be told twice in a moment: what has moved stays marked as long as one needs to see it.
+  const MARKED_MS = 3000;
+  let moved = new Map();
+
   function read() {
     const rows = document.querySelectorAll("tr[data-team]");
     return new Map(Array.from(rows, (row) => [row.dataset.team, Number(row.dataset.rank)]));
@@ -12,9 +16,12 @@
   document.addEventListener("htmx:beforeSwap", () => { ranks = read(); });
   document.addEventListener("htmx:afterSettle", () => {
     for (const row of document.querySelectorAll("tr[data-team]")) {
-      const before = ranks.has(row.dataset.team) ? ranks.get(row.dataset.team) : Infinity;
+      const team = row.dataset.team;
+      const before = ranks.has(team) ? ranks.get(team) : Infinity;
       const now = Number(row.dataset.rank);
-      if (ranks.size && now !== before) row.classList.add(now < before ? "up" : "down");
+      if (ranks.size && now !== before) moved.set(team, { mark: now < before ? "up" : "down", at: Date.now() });
+      const last = moved.get(team);
+      if (last && Date.now() - last.at < MARKED_MS) row.classList.add(last.mark);
     }
     ranks = read();
   });
