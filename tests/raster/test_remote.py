@@ -155,5 +155,12 @@ def test_images_in_a_bucket(folder, monkeypatch):
         with pytest.raises(BadImage, match="it is not there"):
             open_raster("s3://nowhere/gone.tif")
     remote._bucket.cache_clear()
+    with monkeypatch.context() as bare:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            bare.delenv(name)
+        bare.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")
+        with pytest.raises(BadImage, match="no credentials in the environment: set them, or AWS_SKIP_SIGNATURE=true"):
+            open_raster(f"s3://{BUCKET}/images/other.tif")
+    remote._bucket.cache_clear()
     with pytest.raises(BadImage, match="the store does not answer as it should, 2 times"):
         open_raster(f"s3://{BUCKET}/images/other.tif")

@@ -298,7 +298,8 @@ class _Bucket:
         except (self._missing, FileNotFoundError):
             raise Refused("it is not there: check the address") from None
         except self._error as error:
-            raise Failed(without_secrets(error)) from None
+            kind = Refused if lacks_keys(error) else Failed
+            raise kind(without_secrets(error)) from None
 
 
 def _key(path: str) -> str:
@@ -311,7 +312,14 @@ def _check(content: bytes, span: Span) -> bytes:
     return content
 
 
+def lacks_keys(error: Exception) -> bool:
+    """Whether keys were at last looked for at the machine's own service for them, which is not there."""
+    return "/latest/api/token" in str(error)
+
+
 def without_secrets(error: Exception) -> str:
     """Which status a store gave; its own text may hold names, keys and signatures."""
+    if lacks_keys(error):
+        return "no credentials in the environment: set them, or AWS_SKIP_SIGNATURE=true for a public bucket"
     status = re.search(r"\b[45]\d\d\b", str(error))
     return f"the store fails (HTTP {status[0]})" if status else "the store does not answer as it should"
