@@ -3,6 +3,7 @@
 import io
 import os
 import warnings
+import zipfile
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,16 +35,29 @@ class Photo:
 
 
 class Photos:
-    """The photos of a folder, by name."""
+    """The photos of a folder, or of a zip archive, by name."""
 
     def __init__(self, folder: Path) -> None:
-        """Look through a folder and all that are in it."""
+        """Look through a folder and all that are in it.
+
+        Raises:
+            BadZipFile: if it is a file, and no archive.
+        """
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
+        self._archive = folder if folder.is_file() else None
+        if self._archive is not None:
+            with zipfile.ZipFile(folder) as archive:
+                for name in sorted(archive.namelist()):
+                    self._add(Path(name))
+            return
         for parent, folders, files in os.walk(folder):
             folders.sort()
             for file in sorted(files):
-                if file.lower().endswith(SUFFIXES):
-                    self._by_stem[Path(file).stem].append(Path(parent, file))
+                self._add(Path(parent, file))
+
+    def _add(self, path: Path) -> None:
+        if path.name.lower().endswith(SUFFIXES):
+            self._by_stem[path.stem].append(path)
 
     def find(self, name: str, part: str) -> list[Path]:
         """The photos of an image: of its stem, or else of a longer one that ends in ``_`` and its stem.
@@ -71,15 +85,16 @@ class Photos:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                return _read(path, size)
+                place = str(path) if self._archive is None else f"zip://{self._archive}!{path.as_posix()}"
+                return _read(place, path.name, size)
         except (RasterioError, OSError, ValueError) as error:
             return f"{path.name} cannot be read: {error}"
 
 
-def _read(path: Path, size: tuple[int, int] | None) -> Photo | str:
-    with rasterio.open(path) as image:
+def _read(place: str, name: str, size: tuple[int, int] | None) -> Photo | str:
+    with rasterio.open(place) as image:
         if size is not None and abs(image.height / image.width * size[1] / size[0] - 1) > ASPECT:
-            return f"{path.name} is {image.width} x {image.height} pixels, the image {size[1]} x {size[0]}"
+            return f"{name} is {image.width} x {image.height} pixels, the image {size[1]} x {size[0]}"
         shrink = min(1.0, LONGEST_PX / max(image.height, image.width))
         shape = max(round(image.height * shrink), 1), max(round(image.width * shrink), 1)
         bands = [1, 2, 3] if image.count >= 3 else [1]

@@ -40,7 +40,7 @@ SHOWN_PX = 1000
 MARGIN = 0.05
 """Around outlines whose image has no size and no photo."""
 RIGHT, WRONG = (58, 66, 61), (255, 176, 0)
-JUDGED = {0: (0, 0, 0), 1: RIGHT, 2: WRONG}
+JUDGED: Mapping[int, tuple[int, int, int]] = {0: (0, 0, 0), 1: RIGHT, 2: WRONG}
 
 
 def write_report(path: Path, verdict: Verdict, photos: Photos | None = None) -> None:
@@ -148,27 +148,34 @@ def _table(table: Table) -> dict[str, Any]:
 def _picture(picture: Picture, photos: Photos | None) -> dict[str, Any]:
     """With its photo, and outlines as paths in pixels of the image."""
     photo = None if photos is None else photos.read(picture.name, picture.part, picture.size)
-    left, top, width, height = _frame(picture, photo)
-    # A tenth of what is shown of a pixel on the page.
-    digits = max(0, 1 - math.floor(math.log10(max(width, height) / 1000)))
+    frame, paths = trace_paths(picture, photo)
     return {
         "part": picture.part,
         "name": picture.name,
         "row": picture.row,
         "note": picture.note,
-        "frame": [left, top, width, height],
+        "frame": frame,
         "photo": _url("jpeg", photo.jpeg) if isinstance(photo, Photo) else None,
         "why": photo if isinstance(photo, str) else None,
-        "outlines": [
-            [one.layer, one.told, "".join(_ring(ring, digits) for ring in rings)]
-            for one, rings in zip(picture.outlines, _thin(picture.outlines, max(width, height)), strict=True)
-            if rings
-        ],
+        "outlines": [[one.layer, one.told, path] for one, path in paths],
     }
 
 
-def _frame(picture: Picture, photo: Photo | str | None) -> tuple[float, float, float, float]:
-    """Left, top, width and height of what is shown, in pixels of the image."""
+Frame = tuple[float, float, float, float]
+"""Left, top, width and height, in pixels of the image."""
+
+
+def trace_paths(picture: Picture, photo: Photo | str | None) -> tuple[Frame, list[tuple[Outline, str]]]:
+    """What of an image is shown, and its outlines as paths of SVG."""
+    left, top, width, height = _frame(picture, photo)
+    # A tenth of what is shown of a pixel on the page.
+    digits = max(0, 1 - math.floor(math.log10(max(width, height) / 1000)))
+    thinned = zip(picture.outlines, _thin(picture.outlines, max(width, height)), strict=True)
+    paths = [(one, "".join(_ring(ring, digits) for ring in rings)) for one, rings in thinned if rings]
+    return (left, top, width, height), paths
+
+
+def _frame(picture: Picture, photo: Photo | str | None) -> Frame:
     if picture.size is not None:
         return 0, 0, picture.size[1], picture.size[0]
     if isinstance(photo, Photo):

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache, partial
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +17,7 @@ from overtrace.errors import OvertraceError
 from overtrace.host.jobs import reap
 from overtrace.host.mails import keep_sending
 from overtrace.host.preflight import Preflight
+from overtrace.host.sheets import read_sheet
 from overtrace.host.ties import Ties
 from overtrace.host.web import (
     account,
@@ -32,6 +34,7 @@ from overtrace.host.web import (
     live,
     log,
     organise,
+    pictures,
     scorings,
     submissions,
     submit,
@@ -51,11 +54,14 @@ from overtrace.host.winners import is_due, sweep
 PAGES = (
     *(front, boards, entry, account, tokens, team, teams, submit, submissions, delivery, winners),
     *(organise, scorings, announcement, certificates, appeals, embed, copies),
+    pictures,
 )
 EXPIRE_S = 3600.0
 REAP_S = 10.0
 SWEEP_S = 1.0
 COMPARE_S = 1.0
+SHEETS = 4
+"""With pictures of errors, that are held in memory: a page asks for each picture by itself."""
 LOG = logging.getLogger("overtrace.web")
 
 
@@ -72,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.ticker = Ticker(settings)
     app.state.standings = {}
+    app.state.read_sheet = lru_cache(SHEETS)(partial(read_sheet, settings.blobs))
     app.state.preflight = Preflight(settings.public, settings.spool)
     for pages in PAGES:
         app.include_router(pages.router, include_in_schema=False, dependencies=[Depends(guard_form)])

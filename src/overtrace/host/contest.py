@@ -159,9 +159,14 @@ class Phase(Frozen):
     downloads: tuple[Download, ...] = ()
     """From the start of the phase on."""
     images: Inside | None = None
-    """A folder or a zip archive of all images that answers are for; the containers of winners are run on them."""
+    """A folder or a zip archive of all images that answers are for; pictures of errors are drawn over them, and the
+    containers of winners are run on them."""
     test: bool = True
     """Whether the truth is hidden for good: no number of a single image is ever shown."""
+    pictures: int = Field(default=0, ge=0, le=48)
+    """How many images with the most errors are drawn for a team, of each of its submissions, with what is true on them;
+    as many more are drawn by lot, the same for all submissions. None in a test phase. The images are those of the first
+    board that is shown live."""
 
     @model_validator(mode="after")
     def _is_sound(self) -> "Phase":
@@ -176,7 +181,24 @@ class Phase(Frozen):
         names = [board.name for board in self.boards]
         if len(set(names)) < len(names):
             raise ValueError(f"phase {self.name} has two boards of one name: rename one")
+        self._check_pictures()
         return self
+
+    def _check_pictures(self) -> None:
+        if not self.pictures:
+            return
+        if self.test:
+            raise ValueError(f"phase {self.name} is a test, and pictures tell what is true: leave out pictures")
+        if any(board.ladder is not None for board in self.boards):
+            raise ValueError(f"phase {self.name} has a ladder, and pictures tell what it hides: leave out one of them")
+        if self.pictured is None:
+            raise ValueError(f"phase {self.name} has no board that is shown live: leave out pictures")
+
+    @property
+    def pictured(self) -> Board | None:
+        """The board whose images may be drawn."""
+        live = (board for board in self.boards if board.shown == "live")
+        return next(live, None) if self.pictures else None
 
     def is_open(self, at: datetime) -> bool:
         """Whether something that came at this time came in time."""

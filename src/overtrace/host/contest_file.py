@@ -113,7 +113,7 @@ def _find_rule_faults(file: ContestFile) -> Iterator[Fault]:
 
 
 def list_paths(folder: Path, tree: Tree, name: str) -> list[tuple[Key, Path]]:
-    """Each key of this name in a phase, and where it leads: ``truth``, ``ids``, or ``file`` of a download."""
+    """Each key of this name in a phase, and where it leads: such as ``truth``, or ``file`` of a download."""
     keys = [key for key in tree.lines if key[:1] == ("phases",) and key[-1] == name]
     found = [(key, tree.find_value(key)) for key in keys]
     return [(key, folder / value) for key, value in found if isinstance(value, str) and is_inside(value)]

@@ -61,6 +61,8 @@ class Outcome(Frozen):
     """Name and version."""
     truth: str = ""
     """Digest of what it was scored against."""
+    sheet: str = ""
+    """SHA-256 of the pictures of its errors, one of the blobs; empty for none."""
     blobs: dict[str, str] = Field(default_factory=dict)
     """What is kept beside the database, in base64 by its SHA-256."""
 

@@ -52,4 +52,5 @@ def name_board(phase: str, board: str) -> str:
 
 def _hide(phase: Phase) -> Phase:
     boards = tuple(board.model_copy(update={"ids": None}) for board in phase.boards)
-    return phase.model_copy(update={"boards": boards, "truth": HIDDEN if phase.truth is not None else None})
+    truth = HIDDEN if phase.truth is not None else None
+    return phase.model_copy(update={"boards": boards, "truth": truth, "images": None})

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from overtrace.errors import NotFound
+from overtrace.errors import NotAllowed, NotFound
 from overtrace.host.board import Row
 from overtrace.host.contest import Board, Contest
 from overtrace.host.standings import is_shown, read_released
@@ -41,6 +41,8 @@ class Result:
     detailed: bool
     """Whether all that the scorer said may be shown."""
     can_choose: bool
+    pictured: bool = False
+    """Whether pictures of its errors may be shown, and there are some."""
 
     @property
     def is_aside(self) -> bool:
@@ -113,6 +115,22 @@ def find_result(session: Session, contest: Contest, person_id: str, submission_i
     return describe_results(session, contest, [submission], at)[0]
 
 
+def find_pictured(session: Session, contest: Contest, person_id: str, submission_id: str, at: datetime) -> Submission:
+    """One of them whose errors are drawn.
+
+    Raises:
+        NotFound: if there is none of this team, or it has no pictures.
+        NotAllowed: if its phase shows none.
+    """
+    result = find_result(session, contest, person_id, submission_id, at)
+    phase = contest.find_phase(result.submission.phase)
+    if not result.detailed or phase is None or phase.pictured is None:
+        raise NotAllowed("of this phase no pictures are shown")
+    if not result.pictured:
+        raise NotFound(f"submission {result.submission.number} has no pictures: those that are sent in from now on may")
+    return result.submission
+
+
 def find_own(session: Session, person_id: str, submission_id: str) -> Submission:
     """A submission of the team that someone is in.
 
@@ -174,14 +192,16 @@ def _describe(
     ]
     shown = [(board, score) for board, score in seen if score is not None]
     names = {board.name for board, _ in shown}
+    # What a scorer says in full tells what a ladder hides.
+    detailed = bool(shown) and not phase.test and all(board.ladder is None for board in phase.boards)
     by_choice = any(board.entry == "chosen" for board in phase.boards)
     return Result(
         submission,
         shown,
         [board for board, _ in pairs if board.name not in names],
-        # What a scorer says in full tells what a ladder hides.
-        detailed=bool(shown) and not phase.test and all(board.ladder is None for board in phase.boards),
+        detailed=detailed,
         can_choose=by_choice and submission.state == State.SCORED and at < phase.end,
+        pictured=detailed and phase.pictured is not None and submission.sheet != "",
     )
 
 

@@ -1,4 +1,4 @@
-"""``python -m overtrace.host.scorer CHALLENGE``: a process that scores, one answer in a line of JSON, one outcome out.
+"""``python -m overtrace.host.scorer CHALLENGE [PROFILE [pictures]]``: one answer in a line of JSON, one outcome out.
 
 It loads what the challenge needs once and forks for each answer. The child has limits of memory, time and files of its
 own and reads what strangers sent; the parent reads no more of it than the outcome. The parent is started with an empty
@@ -47,14 +47,20 @@ def main() -> None:
         print(run(Task.model_validate_json(line)).model_dump_json(), flush=True)
 
 
-def load(challenge: str, profile: str = "") -> None:
+def load(challenge: str, profile: str = "", pictures: str = "") -> None:
     """Load what a challenge needs, so that children have it from the start."""
     name_scorer()
     with tempfile.TemporaryDirectory() as folder:
         truth, answer = write_sample(challenge, profile, Path(folder))
         classes = SAMPLE_CLASSES if profile == PIXELS else 0
         check_files(challenge, Claim(answer, profile=profile, classes=classes))
-        draw_scores(score_files(challenge, Question(truth, answer, profile, classes=classes)).sample, FEW)
+        verdict = score_files(challenge, Question(truth, answer, profile, classes=classes))
+        draw_scores(verdict.sample, FEW)
+        if pictures:
+            from overtrace.challenges.photos import Photos
+            from overtrace.host.illustrating import draw_sheet
+
+            draw_sheet(verdict, Photos(answer), FEW)
 
 
 def run(task: Task) -> Outcome:

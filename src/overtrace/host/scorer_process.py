@@ -32,8 +32,13 @@ class NotWanted(Exception):
 class Scorer:
     """A process that scores for one challenge. It is started by the thread that uses it, and ends with that thread."""
 
-    def __init__(self, challenge: str, profile: str = "") -> None:
+    def __init__(self, challenge: str, profile: str = "", *, pictures: bool = False) -> None:
+        """
+        Args:
+            pictures: whether to be ready for drawing errors, too.
+        """
         self._command = [sys.executable, "-P", "-m", "overtrace.host.scorer", challenge, profile]
+        self._command += ["pictures"] * pictures
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Scorer":

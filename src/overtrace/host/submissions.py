@@ -170,7 +170,10 @@ def finish_scored(session: Session, contest: Contest, submission_id: str, outcom
     submission = find(session, submission_id)
     check_boards(contest, submission.phase, outcome)
     lock_current(session, submission.phase)
-    if not _move(session, submission_id, State.RUNNING, State.SCORED, at, "host", ended_at=at):
+    # A worker with another file than the host's may draw what is not to be shown.
+    phase = contest.find_phase(submission.phase)
+    sheet = outcome.sheet if phase is not None and phase.pictured is not None else ""
+    if not _move(session, submission_id, State.RUNNING, State.SCORED, at, "host", ended_at=at, sheet=sheet):
         return False
     keep_first(session, submission, outcome, at)
     return True

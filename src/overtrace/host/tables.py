@@ -339,6 +339,8 @@ class Submission(Base):
     """Of a rejected one: file, where, found, wanted."""
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    sheet: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    """SHA-256 of the pictures of its errors; empty for none."""
     chosen_at: Mapped[datetime | None]
     """By the team, for the board that goes by choice; the last choice of a phase counts."""
     hidden_at: Mapped[datetime | None]

@@ -134,7 +134,8 @@ class Worker:
         """
         truths = digest_truths(self.contest, self.folder)
         _remove_abandoned()
-        with Scorer(self.contest.challenge, self.contest.profile) as scorer:
+        pictures = any(phase.pictures for phase in self.contest.phases)
+        with Scorer(self.contest.challenge, self.contest.profile, pictures=pictures) as scorer:
             while not self.stop.is_set():
                 try:
                     scorer.start(lambda: not self.stop.is_set())
