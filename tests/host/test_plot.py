@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from overtrace.host.plot import LINE_PX, MOST_LINES, draw_history
+from overtrace.host.plot import LINE_PX, MOST_LINES, draw_history, draw_own
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 END = START + timedelta(days=10)
@@ -47,3 +47,16 @@ def test_any_scores_can_be_drawn_within_the_picture(values):
 def test_nothing_is_drawn_of_nothing():
     assert draw_history({}, {}, [], START, END) == ""
     assert draw_history({"a": steps(0.5)}, {"a": "Ada"}, ["a"], START, START) == ""
+
+
+def test_each_score_of_a_team_is_a_dot_and_its_best_a_line():
+    sent = [(time, value, f"#{i}") for i, (time, value) in enumerate(steps(0.5, 0.25, 0.75))]
+    svg = draw_own(sent[::-1], START, END)
+    heights = [float(part.split('cy="')[1].split('"')[0]) for part in svg.split('<circle class="dot"')[1:]]
+    assert heights[1] > heights[0] > heights[2]
+    points = read_points(svg)
+    # The line passes the middle one by, and ends at the height of the best.
+    assert heights[1] not in {y for _, y in points}
+    assert points[-1][1] == heights[2]
+    assert "#2</title>" in svg
+    assert draw_own([], START, END) == draw_own(sent, START, START) == ""

@@ -78,7 +78,7 @@ def _draw(picture: Picture, photos: Photos | None, is_worst: bool, blobs: dict[s
     frame, paths = trace_paths(picture, photo)
     return Drawn(
         row=picture.row,
-        name=f"{picture.part}/{picture.name}" if picture.part else picture.name,
+        name=picture.name,
         note=picture.note,
         is_worst=is_worst,
         frame=frame,

@@ -1,4 +1,4 @@
-"""The history of a board as SVG: the best score of each team by time, one step line a team."""
+"""Scores by time as SVG: the best of each team of a board, one step line a team; all of one team, with its best."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ MOST_LINES = 8
 """Colours that eyes can tell apart."""
 LINE_PX = 15
 """Between two names."""
+DOT_PX = 4
 Steps = Sequence[tuple[datetime, float]]
 
 
@@ -45,20 +46,50 @@ def draw_history(
     teams = [team for team in order if history.get(team)][:MOST_LINES]
     if not teams or end <= start:
         return Markup("")
-    values = [value for team in teams for _, value in history[team]]
-    down = _spread(min(values), max(values))
-    x = Scale(start.timestamp(), end.timestamp(), LEFT, WIDTH - RIGHT)
-    y = Scale(*down, HEIGHT - BOTTOM, TOP)
+    x, y = _lay_out([value for team in teams for _, value in history[team]], start, end)
     parts = [*_draw_values(y), *_draw_days(x, start, end)]
     ends = _part([y.place(history[team][-1][1]) for team in teams])
     for number, (team, middle) in enumerate(zip(teams, ends, strict=True)):
         parts.append(_draw_line(history[team], x, y, end, number, names[team]))
         label = Markup('<text class="line-{}" x="{}" y="{:.1f}">{}</text>')
         parts.append(label.format(number, WIDTH - RIGHT + 8, middle + 4, _shorten(names[team])))
-    title = Markup("<title>Best score of {} teams by time</title>").format(len(teams))
-    return Markup('<svg class="history" viewBox="0 0 {} {}" role="img">{}{}</svg>').format(
-        WIDTH, HEIGHT, title, Markup("").join(parts)
-    )
+    return _frame(f"Best score of {len(teams)} teams by time", parts)
+
+
+def draw_own(sent: Sequence[tuple[datetime, float, str]], start: datetime, end: datetime) -> Markup:
+    """An SVG of the submissions of one team: a dot each, and a line of the best so far; empty if there are none.
+
+    Args:
+        sent: when, the score as the team may see it, and what is said of it; in any order.
+        start: of the time axis.
+        end: of it; the line goes on to there.
+    """
+    if not sent or end <= start:
+        return Markup("")
+    ordered = sorted(sent)
+    x, y = _lay_out([value for _, value, _ in ordered], start, end)
+    steps: list[tuple[datetime, float]] = []
+    for time, value, _ in ordered:
+        if not steps or value > steps[-1][1]:
+            steps.append((time, value))
+    dot = Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="{}"><title>{}</title></circle>')
+    dots = [dot.format(x.place(time.timestamp()), y.place(value), DOT_PX, told) for time, value, told in ordered]
+    label = Markup('<text class="line-0" x="{}" y="{:.1f}">best so far</text>')
+    best = [
+        _draw_line(steps, x, y, end, 0, "best so far"),
+        label.format(WIDTH - RIGHT + 8, y.place(steps[-1][1]) + 4),
+    ]
+    return _frame(f"{len(ordered)} scores by time", [*_draw_values(y), *_draw_days(x, start, end), *best, *dots])
+
+
+def _lay_out(values: Sequence[float], start: datetime, end: datetime) -> tuple[Scale, Scale]:
+    x = Scale(start.timestamp(), end.timestamp(), LEFT, WIDTH - RIGHT)
+    return x, Scale(*_spread(min(values), max(values)), HEIGHT - BOTTOM, TOP)
+
+
+def _frame(title: str, parts: Sequence[Markup]) -> Markup:
+    frame = Markup('<svg class="history" viewBox="0 0 {} {}" role="img"><title>{}</title>{}</svg>')
+    return frame.format(WIDTH, HEIGHT, title, Markup("").join(parts))
 
 
 def _draw_line(steps: Steps, x: Scale, y: Scale, end: datetime, number: int, name: str) -> Markup:

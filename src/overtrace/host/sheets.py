@@ -79,6 +79,11 @@ class Sheet(Frozen):
         return next((one for one in self.pictures if one.row == row), None)
 
     @property
+    def layers(self) -> frozenset[str]:
+        """Of all outlines."""
+        return frozenset(line.layer for one in self.pictures for line in one.lines)
+
+    @property
     def has_objects(self) -> bool:
         """Whether it is known which objects were found."""
         return any(image.found or image.missed for image in self.images)

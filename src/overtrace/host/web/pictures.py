@@ -93,12 +93,14 @@ def difference(request: Request, host: Host, known: Someone, submission_id: str,
 @router.get("/against/{other_id}/{row}")
 def changed(request: Request, host: Host, known: Someone, submission_id: str, other_id: str, row: int) -> Response:
     """One image in which they differ."""
-    one, other, changes = _compare(request, host, known, submission_id, other_id)
+    one, other, _ = _compare(request, host, known, submission_id, other_id)
     if not _is_drawn(one.sheet, other.sheet, row):
         raise NotFound("this image is not drawn: look at those that are")
-    change = next((change for change in changes if change.row == row), None)
-    shown = "" if one.sheet.unit == "pixels" else _draw_difference(host, one.sheet, other.sheet, row)
-    facts = {"change": change, "svg": shown, "row": row, "name": one.sheet.images[row].name}
+    facts: dict[str, object] = {"row": row, "name": one.sheet.images[row].name}
+    if one.sheet.unit != "pixels":
+        layers = overlays.sort_difference(row, one.sheet, other.sheet)
+        present = [layer for layer, lines in layers.items() if lines]
+        facts |= {"svg": _draw_difference(host, one.sheet, other.sheet, row), "present": present}
     return render(request, "changed.html", {"one": one, "other": other, **facts})
 
 

@@ -1,6 +1,8 @@
 """One's own submissions."""
 
 import json
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -8,13 +10,17 @@ from starlette.responses import JSONResponse, Response
 
 from overtrace.errors import NotAllowed
 from overtrace.host import submissions as store
+from overtrace.host.contest import Contest
+from overtrace.host.plot import draw_own
 from overtrace.host.receipts import make_receipt
-from overtrace.host.results import find_own, find_result, list_results
+from overtrace.host.results import Result, find_own, find_result, list_results
 from overtrace.host.teams import find_team
 from overtrace.host.web.settings import Host
 from overtrace.host.web.views import go, render
 from overtrace.host.web.visitors import Someone
 
+LEAST_PLOTTED = 2
+"""Submissions."""
 router = APIRouter(prefix="/submissions")
 
 
@@ -24,7 +30,26 @@ def own(request: Request, host: Host, known: Someone) -> Response:
     with host.database.read() as session:
         team = find_team(session, known.id)
         results = list_results(session, host.contest, known.id, known.at)
-        return render(request, "submissions.html", {"results": results, "team": team})
+        plots = plot_results(host.contest, results, known.at)
+        return render(request, "submissions.html", {"results": results, "team": team, "plots": plots})
+
+
+def plot_results(contest: Contest, results: Sequence[Result], at: datetime) -> list[tuple[str, str]]:
+    """The scores of a team by time, as far as it may see them: a heading and a drawing for each board."""
+    plots = []
+    for phase in contest.phases:
+        for board in phase.boards:
+            sent = [
+                (one.submission.received_at, score.value, f"#{one.submission.number}: {score.value:.4f}")
+                for one in results
+                for other, score in one.marks
+                if one.submission.phase == phase.name and other.name == board.name
+            ]
+            times = [time for time, _, _ in sent]
+            if len(sent) >= LEAST_PLOTTED:
+                drawn = draw_own(sent, min(times), max(min(at, phase.end), *times))
+                plots.append((f"{board.title}, {phase.title}", drawn))
+    return plots
 
 
 @router.get("/{submission_id}/receipt.json")
