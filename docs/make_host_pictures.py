@@ -63,6 +63,7 @@ def take_all(browser: Browser, address: str) -> None:
     }
     for path, name in pages.items():
         take(wide, path, f"host-{name}")
+    take(wide, find_link(wide, "/submissions", "a[href$='/pictures']"), "host-errors")
     phone = browser.new_context(base_url=address, **PHONE)
     log_in(phone, "ines.carvalho@example.org")
     take(phone, "/board", "host-board-phone", whole=False)
@@ -81,6 +82,16 @@ def log_in(context: BrowserContext, email: str) -> None:
     with page.expect_navigation():
         page.click("main button")
     page.close()
+
+
+def find_link(context: BrowserContext, path: str, selector: str) -> str:
+    """Where the first link of a kind leads."""
+    page = context.new_page()
+    page.goto(path)
+    found = page.get_attribute(selector, "href")
+    page.close()
+    assert found is not None, f"{path} has no {selector}"
+    return found
 
 
 def take(context: BrowserContext, path: str, name: str, *, whole: bool = True) -> None:
