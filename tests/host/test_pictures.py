@@ -151,6 +151,11 @@ def host(tmp_path_factory):
         yield served
 
 
+@pytest.fixture(scope="module")
+def olga(host):
+    return host.add_person("Olga")
+
+
 def submit(host, person, phase: str, *answers: bytes) -> list[str]:
     sent = [host.submit(person, answer, phase) for answer in answers]
     wait_for(lambda: all(host.look(one).state == "scored" for one in sent), 60)
@@ -188,7 +193,7 @@ def test_a_team_sees_the_errors_of_its_own_submissions(host, ada):
 
 
 @pytest.mark.parametrize("phase", ["test", "ladder", "plain"])
-def test_no_address_shows_a_picture_of_a_test_phase(host, ada, phase):
+def test_no_address_shows_a_picture_of_a_test_phase(host, ada, olga, phase):
     one, other = submit(host, ada, phase, HALF, OTHER)
     (drawn,) = submit(host, ada, "trial", b"x,y\n0,1\n")
     assert host.look(one).sheet == ""
@@ -197,11 +202,12 @@ def test_no_address_shows_a_picture_of_a_test_phase(host, ada, phase):
         with host.settings.database.write() as session:
             session.get_one(Submission, name).sheet = host.look(drawn).sheet
     browser, program = host.enter(ada), host.program(ada, "read")
-    for client in (browser, program, host.enter(host.add_person("Olga"))):
+    for client in (browser, program, host.enter(olga)):
         asked = [*try_all(client, one, other), *try_all(client, one, drawn), *try_all(client, drawn, one, "against")]
         assert len(asked) > 30
         assert not {200, 500} & set(asked)
-    assert "/pictures" not in browser.get("/submissions").text.replace(f"/submissions/{drawn}/pictures", "")
+    listed = browser.get("/submissions").text
+    assert [f"/submissions/{name}/pictures" in listed for name in (one, other, drawn)] == [False, False, True]
 
 
 def test_a_worker_with_another_file_gives_no_pictures_to_a_test_phase(host, ada):
