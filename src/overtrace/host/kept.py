@@ -49,7 +49,7 @@ TABLES = {
     "scores": Kept(blobs=("draws",), results=True),
     "scorings": Kept(),
     "shelved": Kept(),
-    "submissions": Kept(typed=("name", "note"), blobs=("sha256",)),
+    "submissions": Kept(typed=("name", "note"), blobs=("sha256", "sheet")),
     "teams": Kept(typed=("name", "folded", "method", "document", "document_name"), blobs=("document",)),
     "ties": Kept(),
     "tokens": Kept(archived=False, secret=("digest",), typed=("name",)),

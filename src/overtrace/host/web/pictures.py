@@ -162,7 +162,11 @@ def _find(sheet: Sheet, row: int) -> Drawn:
 
 
 def _read(host: Settings, sha256: str) -> bytes | None:
-    return b"".join(host.blobs.read(sha256)) if sha256 else None
+    """A photo or a map; None where there is none, as in a contest out of an archive."""
+    try:
+        return b"".join(host.blobs.read(sha256)) if sha256 else None
+    except NotFound:
+        return None
 
 
 def _show_svg(svg: str) -> Response:
