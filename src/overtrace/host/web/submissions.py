@@ -36,7 +36,7 @@ def own(request: Request, host: Host, known: Someone) -> Response:
 
 def plot_results(contest: Contest, results: Sequence[Result], at: datetime) -> list[tuple[str, str]]:
     """The scores of a team by time, as far as it may see them: a heading and a drawing for each board."""
-    plots = []
+    plots: list[tuple[str, str]] = []
     for phase in contest.phases:
         for board in phase.boards:
             sent = [
