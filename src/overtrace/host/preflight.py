@@ -30,7 +30,9 @@ class Preflight:
         self._contest = public.contest
         self._lists = public.lists
         self._scratch = scratch
-        self._scorer = Scorer(self._contest.challenge, self._contest.profile)
+        scratch.mkdir(parents=True, exist_ok=True)
+        shown = (scratch, *self._lists.values())
+        self._scorer = Scorer(self._contest.challenge, self._contest.profile, shown)
         # The process ends with the thread that started it: that is always this one.
         self._pool = ThreadPoolExecutor(1, "preflight")
         self._places = BoundedSemaphore(MOST_WAITING)

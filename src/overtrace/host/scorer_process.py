@@ -5,10 +5,13 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from overtrace.errors import Unavailable
+from overtrace.host.bubblewrap import box, can_box, copy_kernels
 from overtrace.host.marking import Task
 from overtrace.host.outcome import MOST_LINE_BYTES, Outcome
 
@@ -32,13 +35,19 @@ class NotWanted(Exception):
 class Scorer:
     """A process that scores for one challenge. It is started by the thread that uses it, and ends with that thread."""
 
-    def __init__(self, challenge: str, profile: str = "", *, pictures: bool = False) -> None:
+    def __init__(
+        self, challenge: str, profile: str = "", shown: Sequence[Path] = (), *, pictures: bool = False
+    ) -> None:
         """
         Args:
+            shown: folders and files that it may read; where the machine can, it then sees nothing else of the disk.
+                Without any it sees all.
             pictures: whether to be ready for drawing errors, too.
         """
         self._command = [sys.executable, "-P", "-m", "overtrace.host.scorer", challenge, profile]
         self._command += ["pictures"] * pictures
+        self._shown = [path.absolute() for path in shown]
+        self._kernels: TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Scorer":
@@ -58,17 +67,29 @@ class Scorer:
         """
         if self._process is None or self._process.poll() is not None:
             self.close()
-            # In a session of its own: Ctrl-C is for those who started it, who then end it.
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=clean_environment(),
-                cwd="/",
-                start_new_session=True,
-            )
-            self._read_line(self._process, START_S, is_wanted)
+            if self._shown and can_box(*self._shown):
+                # What it compiles in the box is lost with it: kernels are compiled before.
+                self._launch(self._command, is_wanted)
+                self.close()
+                self._kernels = TemporaryDirectory(prefix="overtrace-kernels-")
+                own = copy_kernels(Path(self._kernels.name))
+                self._launch(box(self._command, self._shown, own), is_wanted)
+            else:
+                self._launch(self._command, is_wanted)
+        assert self._process is not None
         return self._process.pid
+
+    def _launch(self, command: list[str], is_wanted: Callable[[], bool]) -> None:
+        # In a session of its own: Ctrl-C is for those who started it, who then end it.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=clean_environment(),
+            cwd="/",
+            start_new_session=True,
+        )
+        self._read_line(self._process, START_S, is_wanted)
 
     def ask(self, task: Task, is_wanted: Callable[[], bool] = lambda: True) -> Outcome:
         """Score an answer.
@@ -96,6 +117,9 @@ class Scorer:
             self._process.kill()
             self._process.communicate()
             self._process = None
+        if self._kernels is not None:
+            self._kernels.cleanup()
+            self._kernels = None
 
     def _read_line(self, process: subprocess.Popen[bytes], most_s: float, is_wanted: Callable[[], bool]) -> bytes:
         assert process.stdout is not None

@@ -27,6 +27,17 @@ def digest_truths(contest: Contest, folder: Path) -> dict[str, str]:
     return {phase.name: _digest(contest, phase, folder) for phase in contest.phases if phase.truth is not None}
 
 
+def list_files(phase: Phase, folder: Path) -> list[Path]:
+    """Truth and lists of a phase, and its images where errors are drawn over them.
+
+    Args:
+        folder: that of the contest file.
+    """
+    images = phase.images if phase.pictures else None
+    named = {phase.truth, phase.ids, images, *(board.ids for board in phase.boards)} if phase.truth else set()
+    return [folder / path for path in sorted(path for path in named if path)]
+
+
 def _digest(contest: Contest, phase: Phase, folder: Path) -> str:
     boards = [
         (board.name, board.ids, [(column.title, column.path) for column in board.columns]) for board in phase.boards

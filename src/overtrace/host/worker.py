@@ -27,7 +27,7 @@ from overtrace.host.marking import make_task, name_scorer
 from overtrace.host.outcome import Outcome, break_off
 from overtrace.host.scorer_process import NotWanted, Scorer, ScorerLost
 from overtrace.host.scorings import is_same
-from overtrace.host.truths import digest_truths, read_scorer, read_truth
+from overtrace.host.truths import digest_truths, list_files, read_scorer, read_truth
 from overtrace.raster.aside import is_running
 
 IDLE_S = 0.5
@@ -133,9 +133,13 @@ class Worker:
             WrongTruth: if the host wants answers to be scored against something else.
         """
         truths = digest_truths(self.contest, self.folder)
+        seen = [path for phase in self.contest.phases for path in list_files(phase, self.folder)]
         _remove_abandoned()
         pictures = any(phase.pictures for phase in self.contest.phases)
-        with Scorer(self.contest.challenge, self.contest.profile, pictures=pictures) as scorer:
+        with (
+            tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-") as scratch,
+            Scorer(self.contest.challenge, self.contest.profile, (*seen, Path(scratch)), pictures=pictures) as scorer,
+        ):
             while not self.stop.is_set():
                 try:
                     scorer.start(lambda: not self.stop.is_set())
@@ -143,14 +147,14 @@ class Worker:
                     if claimed is None:
                         self.stop.wait(self.idle_s)
                     else:
-                        self._do(claimed, scorer, truths)
+                        self._do(claimed, scorer, truths, Path(scratch))
                 except NotWanted:
                     return
                 except Unavailable as error:
                     LOG.warning("%s", error)
                     self.stop.wait(self.again_s)
 
-    def _do(self, claimed: Claimed, scorer: Scorer, truths: dict[str, str]) -> None:
+    def _do(self, claimed: Claimed, scorer: Scorer, truths: dict[str, str], place: Path) -> None:
         if truths.get(claimed.phase) != claimed.truth:
             why = f"worker {self.name} has another truth or rule for phase {claimed.phase} than the host"
             self.queue.give_back(claimed, why, counted=False)
@@ -161,7 +165,7 @@ class Worker:
             raise WrongTruth(f"{why}: give it the overtrace of the host")
         with _keep_beating(self.queue, claimed) as lost:
             try:
-                outcome = self._score(claimed, scorer, lost)
+                outcome = self._score(claimed, scorer, lost, place)
             except NotWanted:
                 if not lost.is_set():
                     self.queue.give_back(claimed, f"worker {self.name} was told to stop", counted=False)
@@ -172,10 +176,10 @@ class Worker:
                 raise
             self._finish(claimed, outcome)
 
-    def _score(self, claimed: Claimed, scorer: Scorer, lost: threading.Event) -> Outcome:
+    def _score(self, claimed: Claimed, scorer: Scorer, lost: threading.Event, place: Path) -> Outcome:
         phase = self.contest.find_phase(claimed.phase)
         assert phase is not None
-        scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-"))
+        scratch = Path(tempfile.mkdtemp(dir=place))
         try:
             answer = scratch / name_safely(claimed.name)
             self.queue.fetch(claimed, answer)
