@@ -17,11 +17,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-LEFT_OUT = {
-    "test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "distutils", "site-packages", "dist-packages",
-    "__pycache__", "pydoc_data", "unittest", "asyncio", "venv", "sqlite3", "curses", "dbm", "wsgiref", "xmlrpc",
-}  # fmt: skip
-MODULES = ("_json", "_struct", "zlib", "_socket", "math", "array", "select", "fcntl", "_posixsubprocess", "binascii")
+PACKAGES = ("collections", "encodings", "importlib", "json", "re")
+MODULES = (
+    "_json",
+    "_struct",
+    "zlib",
+    "_socket",
+    "math",
+    "array",
+    "select",
+    "fcntl",
+    "_posixsubprocess",
+    "binascii",
+    "unicodedata",
+)
 
 
 def make_base(path: Path) -> Path:
@@ -34,9 +43,9 @@ def make_base(path: Path) -> Path:
     inside = f"opt/lib/python{sys.version_info[0]}.{sys.version_info[1]}"
     for file in extensions:
         files[file] = f"{inside}/lib-dynload/{file.name}"
-    for file in sorted(library.rglob("*.py")):
-        if not LEFT_OUT & set(file.relative_to(library).parts) and "config-" not in str(file):
-            files[file] = f"{inside}/{file.relative_to(library)}"
+    packages = [file for package in PACKAGES for file in (library / package).rglob("*.py")]
+    for file in sorted([*library.glob("*.py"), *packages]):
+        files[file] = f"{inside}/{file.relative_to(library)}"
     said = subprocess.run(["ldd", str(binary), *map(str, extensions)], capture_output=True, text=True).stdout
     for shared in sorted(set(re.findall(r"(/\S+\.so\S*) \(0x", said))):
         files[Path(shared)] = shared.lstrip("/")
@@ -168,10 +177,11 @@ MODEL = (-1.0, 1.0, 0.0, -20.0)
 
 
 def write_weights(path: Path, *models: tuple[float, ...]) -> Path:
-    """Safetensors, one tensor for each model."""
-    data = b"".join(struct.pack("<4f", *model) for model in models)
+    """Safetensors, one tensor for each model, in which other numbers follow: shuffled, it finds nothing."""
+    data = b"".join(struct.pack("<4f", *model) + struct.pack("<f", -1000) * 60 for model in models)
     entries = {
-        f"model{i}": {"dtype": "F32", "shape": [4], "data_offsets": [16 * i, 16 * i + 16]} for i in range(len(models))
+        f"model{i}": {"dtype": "F32", "shape": [64], "data_offsets": [256 * i, 256 * i + 256]}
+        for i in range(len(models))
     }
     head = json.dumps(entries).encode()
     path.write_bytes(struct.pack("<Q", len(head)) + head + data)

@@ -17,11 +17,13 @@ from overtrace.cli.check import check
 from overtrace.cli.compare import compare
 from overtrace.cli.deliver import deliver
 from overtrace.cli.demo import demo
+from overtrace.cli.doctor import doctor
 from overtrace.cli.export import export
 from overtrace.cli.host import host
 from overtrace.cli.info import info
 from overtrace.cli.models import models
 from overtrace.cli.plan import plan
+from overtrace.cli.replicate import replicate
 from overtrace.cli.score import score
 from overtrace.cli.status import status
 from overtrace.cli.submit import submit
@@ -52,6 +54,8 @@ for verb in (
     deliver,
     status,
     board,
+    replicate,
+    doctor,
 ):
     app.command()(verb)
 app.add_typer(contest.app, name="contest")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+MONITORS = ("conmon",)
 WAIT_S = 5.0
 STEP_S = 0.02
 
@@ -77,10 +78,14 @@ class Group:
         counters.peak_memory_bytes = _read_number(memory / "memory.max_usage_in_bytes")
         return counters
 
-    def kill(self) -> None:
-        """End all that runs in it; what forks meanwhile, too."""
+    def kill(self, *, monitor: bool = True) -> None:
+        """End all that runs in it; what forks meanwhile, too.
+
+        Args:
+            monitor: also what the engine itself has there, which tells it how the rest has ended.
+        """
         deadline = time.monotonic() + WAIT_S
-        while self.is_made and (alive := _list_processes(self.name)):
+        while self.is_made and (alive := _list_processes(self.name, monitor)):
             for process in alive:
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
@@ -138,10 +143,12 @@ def _places(name: str) -> list[Path]:
     return [root / name for root in roots if (root / name).is_dir()]
 
 
-def _list_processes(name: str) -> set[int]:
+def _list_processes(name: str, monitor: bool) -> set[int]:
     found: set[int] = set()
     for place in _places(name):
-        for file in [place / "cgroup.procs", *place.glob("**/cgroup.procs")]:
+        for file in place.glob("**/cgroup.procs"):
+            if file.parent.name in MONITORS and not monitor:
+                continue
             with suppress(OSError):
                 found.update(int(line) for line in file.read_text().split())
     return found - {0, os.getpid()}

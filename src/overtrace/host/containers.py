@@ -129,6 +129,11 @@ def find_id(engine: Engine, store: Path | None, name: str) -> str:
     return str(json.loads(done.stdout)[0]["Id"]).removeprefix("sha256:")
 
 
+def remove_image(engine: Engine, store: Path | None, image: str) -> None:
+    """Take an image out of the store of the engine."""
+    _call(engine, store, "rmi", "--force", image)
+
+
 def run(
     engine: Engine,
     store: Path | None,
@@ -248,7 +253,7 @@ def _follow(
 def _end(engine: Engine, store: Path | None, name: str, process: subprocess.Popen[bytes], group: Group) -> None:
     """Leave nothing of it, whatever state it is in."""
     if process.poll() is None:
-        group.kill()
+        group.kill(monitor=False)
         _call(engine, store, "kill", "--signal=KILL", name)
         try:
             process.wait(GRACE_S)

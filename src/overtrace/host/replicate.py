@@ -20,11 +20,12 @@ from overtrace.host.contest import Phase
 from overtrace.host.contest_file import ContestFile
 from overtrace.host.disguise import Original, list_originals
 from overtrace.host.isolation import find_engine
+from overtrace.host.one_model import check_one_model
 from overtrace.host.outcome import Flaw
 from overtrace.host.replication import Claimed, Delivery, PartResult, Reason, Report, Verdict, compare
 from overtrace.host.rerun import Course, Stage, Stopped, rerun
 from overtrace.host.scorer_process import Scorer
-from overtrace.host.truths import digest_truths
+from overtrace.host.truths import digest_truths, list_files
 from overtrace.host.unmask import Kind, find_kind
 from overtrace.raster.aside import FolderAside
 
@@ -41,6 +42,7 @@ def replicate(
     out: Path,
     *,
     board: str = "",
+    tolerance: float | None = None,
     seed: int | None = None,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> Report:
@@ -52,6 +54,7 @@ def replicate(
         claimed: what the board says.
         out: a folder to be written, with ``report.json`` and ``log.txt``.
         board: of the phase; the first unless told.
+        tolerance: by which a score may differ; that of the contest unless told.
         seed: of names and order; secret unless told.
         is_wanted: asked several times a second whether to go on.
     Returns:
@@ -62,6 +65,7 @@ def replicate(
     """
     begun = datetime.now(UTC)
     kind = find_kind(file.contest)
+    allowed = file.contest.replication.tolerance if tolerance is None else tolerance
     if kind is None or phase.truth is None:
         raise BadOption(f"{file.contest.profile or phase.name}: containers cannot answer it: wanted images and a truth")
     boards = [one.name for one in phase.boards]
@@ -72,13 +76,15 @@ def replicate(
     course = Course()
     course.digests["truth"] = digest_truths(file.contest, file.folder)[phase.name]
     aside = FolderAside(out, lambda folder: (folder / REPORT).is_file())
-    scores: tuple[PartResult, ...] = ()
     faults: tuple[Flaw, ...] = ()
     with aside.guard():
         try:
             with _set_up(file, phase, board or boards[0], kind, engine, delivery, course, seed, is_wanted) as stage:
-                verdict, scores = _judge(stage, originals, delivery, claimed)
-            reason, said = (Reason.NONE if verdict is not Verdict.FAILED else Reason.SCORE), _tell(verdict, scores)
+                verdict = _judge(stage, originals, delivery, claimed, allowed)
+            reason, said = (
+                (Reason.NONE if verdict is not Verdict.FAILED else Reason.SCORE),
+                _tell(verdict, course.scores),
+            )
         except Stopped as stopped:
             verdict = Verdict.NOT_DELIVERED if stopped.reason in MISSING else Verdict.FAILED
             reason, said, faults = stopped.reason, stopped.said, stopped.faults
@@ -86,8 +92,8 @@ def replicate(
             verdict=verdict,
             reason=reason,
             said=said,
-            scores=scores,
-            tolerance=file.contest.replication.tolerance,
+            scores=course.scores,
+            tolerance=allowed,
             faults=faults,
             notes=tuple(course.notes),
             runs=tuple(course.runs),
@@ -122,7 +128,9 @@ def _set_up(
     with (
         tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch,
         mount_bounded(Path(scratch, "store"), size) as store,
-        Scorer(file.contest.challenge, file.contest.profile) as scorer,
+        Scorer(
+            file.contest.challenge, file.contest.profile, (*list_files(phase, file.folder), Path(scratch))
+        ) as scorer,
     ):
         try:
             work = store / "load"
@@ -165,11 +173,15 @@ def _check_files(delivery: Delivery, course: Course) -> Path:
 
 
 def _judge(
-    stage: Stage, originals: Sequence[Original], delivery: Delivery, claimed: Claimed
-) -> tuple[Verdict, tuple[PartResult, ...]]:
+    stage: Stage, originals: Sequence[Original], delivery: Delivery, claimed: Claimed, tolerance: float
+) -> Verdict:
     assert delivery.weights is not None
-    answered = rerun(stage, originals, delivery.weights, delivery.weights.name, "all images")
-    return compare(claimed, answered.found, stage.file.contest.replication.tolerance)
+    answered = rerun(stage, originals, delivery.weights, delivery.weights.name, "all images", whole=True)
+    verdict, scores = compare(claimed, answered.found, tolerance)
+    stage.course.scores = scores
+    if verdict is not Verdict.FAILED:
+        check_one_model(stage, originals, answered, delivery.weights)
+    return verdict
 
 
 def _tell(verdict: Verdict, scores: Sequence[PartResult]) -> str:

@@ -1,5 +1,6 @@
 """One run of a container over images under made-up names: inputs, output, its answer under true names, its score."""
 
+import json
 import os
 import random
 import shutil
@@ -15,18 +16,19 @@ from overtrace.host.contest import Phase
 from overtrace.host.contest_file import ContestFile
 from overtrace.host.disguise import Mask, Original, disguise, write_inputs
 from overtrace.host.harvest import BadHarvest, harvest
-from overtrace.host.marking import make_task
-from overtrace.host.outcome import Flaw
-from overtrace.host.replication import Claimed, Reason, RunResult, read_parts
+from overtrace.host.marking import Task, make_task
+from overtrace.host.outcome import Flaw, Outcome
+from overtrace.host.replication import Claimed, PartResult, Reason, RunResult, read_parts
 from overtrace.host.scorer import OUT_OF_MEMORY
-from overtrace.host.scorer_process import Scorer, clean_environment
+from overtrace.host.scorer_process import NotWanted, Scorer, ScorerLost, clean_environment
 from overtrace.host.unmask import Kind, Name, Orders, Unmasked
 from overtrace.host.worker import name_safely
 
 INPUT, WEIGHTS, OUTPUT = "/input", "/weights", "/output"
 SPARE_FILES = 64
 """In an output, beside one for each image."""
-FULL_BYTES = 2**16
+FULL_BYTES = 2**14
+SPARE_BYTES = 2**21
 GRACE_S = 30
 
 
@@ -48,6 +50,7 @@ class Course:
     runs: list[RunResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
+    scores: tuple[PartResult, ...] = ()
     scorer: str = ""
 
 
@@ -68,6 +71,8 @@ class Stage:
     rng: random.Random
     course: Course
     is_wanted: Callable[[], bool]
+    more_mounts: tuple[Mount, ...] = ()
+    """Beside images, weights and output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +82,20 @@ class Answered:
     answers: dict[str, str]
     """Digest of the answer to each image that has one, by data set and name."""
     found: Claimed
+    folder: Path
+    """The answer under its true names, as long as the replication lasts."""
 
 
-def rerun(stage: Stage, originals: Sequence[Original], weights: Path, name: str, shown: str) -> Answered:
+def rerun(
+    stage: Stage, originals: Sequence[Original], weights: Path, name: str, shown: str, *, whole: bool = False
+) -> Answered:
     """Run the container over images, and score what it answers.
 
     Args:
         weights: the file that it sees.
         name: that of the weights as it sees them.
         shown: what the run is for.
+        whole: whether these are all images; of a sample, a score that the rule does not give is 0.
     Raises:
         Stopped: if there is no score to compare.
     """
@@ -93,7 +103,8 @@ def rerun(stage: Stage, originals: Sequence[Original], weights: Path, name: str,
     folder.mkdir()
     try:
         masks = disguise(originals, stage.rng)
-        inputs, taken, answer = folder / "input", folder / "taken", folder / "answer"
+        inputs, taken = folder / "input", folder / "taken"
+        answer = folder.with_name(f"answer-{folder.name}")
         for made in (inputs, taken, answer):
             made.mkdir()
         write_inputs(masks, inputs)
@@ -101,7 +112,8 @@ def rerun(stage: Stage, originals: Sequence[Original], weights: Path, name: str,
         done = _unmask(stage, masks, taken, answer)
         if done.faults:
             raise Stopped(Reason.FAULTS, _tell_faults(done.faults), done.faults)
-        return Answered(done.answers, _score(stage, masks, answer))
+        found = score(stage, answer) if whole else score_sample(stage, originals, answer)
+        return Answered(done.answers, found, answer)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -119,6 +131,7 @@ def _run(stage: Stage, masks: Sequence[Mask], inputs: Path, weights: Path, name:
             Mount(inputs, INPUT),
             Mount(weights, f"{WEIGHTS}/{name_safely(name)}"),
             Mount(output, OUTPUT, writable=True),
+            *stage.more_mounts,
         )
         try:
             ended = run(stage.engine, stage.store, stage.image, mounts, limits, stage.is_wanted)
@@ -126,7 +139,7 @@ def _run(stage: Stage, masks: Sequence[Mask], inputs: Path, weights: Path, name:
             raise Stopped(Reason.BROKEN, str(error)) from error
         stage.course.logs.append(f"== {shown} ==\n{ended.log}\n")
         stage.course.runs.append(_describe(shown, masks, ended))
-        _check_end(stage, ended, _is_full(place))
+        _check_end(stage, ended, _is_full(place, failed=ended.exit_code != 0))
         try:
             harvest(output, taken, most_files, limits.output_bytes)
         except BadHarvest as error:
@@ -143,9 +156,11 @@ def _describe(shown: str, masks: Sequence[Mask], ended: Ended) -> RunResult:
     )
 
 
-def _is_full(place: Path) -> bool:
+def _is_full(place: Path, *, failed: bool) -> bool:
+    """Of a write that does not fit, nothing is written: who failed at one may have left some room."""
     facts = os.statvfs(place)
-    return facts.f_bavail * facts.f_frsize < FULL_BYTES or facts.f_favail == 0
+    spare = max(SPARE_BYTES, facts.f_blocks * facts.f_frsize // 50) if failed else FULL_BYTES
+    return facts.f_bavail * facts.f_frsize < spare or facts.f_favail == 0
 
 
 def _check_end(stage: Stage, ended: Ended, full: bool) -> None:
@@ -212,15 +227,47 @@ def _unmask(stage: Stage, masks: Sequence[Mask], taken: Path, answer: Path) -> U
     return Unmasked.model_validate_json(done.stdout)
 
 
-def _score(stage: Stage, masks: Sequence[Mask], answer: Path) -> Claimed:
+def score(stage: Stage, answer: Path) -> Claimed:
+    """The score of an answer to all images, as the board has it."""
+    outcome = _ask(stage, _make_task(stage, answer))
+    found = _read(stage, outcome)
+    if found is None:
+        raise Stopped(Reason.BROKEN, f"its answer could not be scored: {outcome.reason}")
+    return found
+
+
+def score_sample(stage: Stage, originals: Sequence[Original], answer: Path) -> Claimed:
+    """The score of an answer for some images; 0 where they have nothing to find, so that the rule gives none."""
+    task = _make_task(stage, answer)
+    ids = answer.with_name(f"{answer.name}.json")
+    numbered = stage.kind == "rows"
+    ids.write_text(json.dumps([one.number if numbered else one.name for one in originals]))
+    boards = tuple(board.model_copy(update={"ids": ids}) for board in task.boards)
+    outcome = _ask(stage, task.model_copy(update={"ids": ids, "boards": boards}))
+    return _read(stage, outcome) or Claimed(score=0.0)
+
+
+def _make_task(stage: Stage, answer: Path) -> Task:
+    """Without pictures of errors, which nobody sees."""
     task = make_task(stage.file.contest, stage.phase, stage.file.folder, answer)
-    outcome = stage.scorer.ask(task, stage.is_wanted)
+    return task.model_copy(update={"pictured": ""})
+
+
+def _ask(stage: Stage, task: Task) -> Outcome:
+    try:
+        outcome = stage.scorer.ask(task, stage.is_wanted)
+    except (ScorerLost, NotWanted) as error:
+        raise Stopped(Reason.BROKEN, f"its answer could not be scored: {error or 'told to stop'}") from error
     stage.course.scorer = outcome.scorer or stage.course.scorer
     if outcome.kind == "rejected":
         raise Stopped(Reason.FAULTS, _tell_faults(outcome.faults), outcome.faults)
+    return outcome
+
+
+def _read(stage: Stage, outcome: Outcome) -> Claimed | None:
     mark = next((mark for mark in outcome.marks if mark.board == stage.board), None)
     if mark is None:
-        raise Stopped(Reason.BROKEN, f"its answer could not be scored: {outcome.reason}")
+        return None
     return Claimed(score=mark.value, parts=read_parts(stage.file.contest.challenge, mark.verdict["parts"]))
 
 
