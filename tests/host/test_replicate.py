@@ -304,3 +304,20 @@ def test_a_hostile_container_ends_in_a_named_verdict_and_leaves_nothing(run, sma
     assert len(log) < 200_000
     assert "wrote" not in log
     assert "\x1b" not in log
+
+
+def test_an_image_that_unpacks_to_more_than_it_may_fills_nothing(run, place, tmp_path):
+    contest = read_contest(make_contest(tmp_path / "contest", 1, image_bytes=2**24))
+    before = look_at_host()
+    report = run(contest, HONEST, place / "model.safetensors", Claimed(score=1))
+    assert (report.verdict, report.reason) == (Verdict.FAILED, Reason.LARGE_IMAGE), report
+    assert look_at_host() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", bytes(2**20)])
+def test_what_is_no_image_is_said(file, place, tmp_path, content):
+    image, weights = tmp_path / "image.tar", place / "model.safetensors"
+    image.write_bytes(content)
+    delivery = Delivery(image=image, weights=weights, weights_sha256=digest(weights))
+    report = replicate(file, file.contest.phases[0], delivery, Claimed(score=1), tmp_path / "out")
+    assert (report.verdict, report.reason, report.runs) == (Verdict.FAILED, Reason.BAD_IMAGE, ()), report

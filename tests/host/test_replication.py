@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from overtrace.cli.main import app
 from overtrace.errors import BadContest, BadOption
-from overtrace.host.containers import _last_line
+from overtrace.host.containers import tell
 from overtrace.host.replication import Claimed, Reason, Verdict, compare, read_claimed
 from overtrace.host.tail import Tail, defuse
 from tests.support.containers import MODEL, make_contest, write_weights
@@ -82,7 +82,7 @@ def test_a_log_moves_no_cursor(said, shown):
 
 
 def test_what_an_engine_says_is_one_line():
-    assert _last_line(b"first\nError: no\x1b space\n\n") == "Error: no? space"
+    assert tell(b"first\nError: no\x1b space\n\n") == "first Error: no? space"
 
 
 @pytest.fixture(scope="module")

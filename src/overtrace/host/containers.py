@@ -24,6 +24,8 @@ LOOK_S = 0.1
 GRACE_S = 20.0
 """Beyond its time, for what the engine itself takes to start and to clean up."""
 LOAD_S = 3600.0
+OWN_TMP = ("unshare", "--mount", "sh", "-c", 'mount --bind "$1" /var/tmp && shift && exec "$@"', "sh")
+"""Podman unpacks OCI archives in /var/tmp, whatever it is told: what it sees there is a folder of a fixed size."""
 SLACK_BYTES = 64 * 2**20
 """By which the engine's own limits lie above those of the group around them, which are those that count."""
 SLACK_PROCESSES = 16
@@ -103,6 +105,8 @@ def load(engine: Engine, archive: Path, store: Path | None, scratch: Path) -> st
     """
     environment = {**clean_environment(), "TMPDIR": str(scratch)}
     command = [*engine.command(store), "load", "--quiet", "--input", str(archive)]
+    if engine.is_podman:
+        command = [*OWN_TMP, str(scratch), *command]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LOAD_S, env=environment, cwd="/"
@@ -111,7 +115,7 @@ def load(engine: Engine, archive: Path, store: Path | None, scratch: Path) -> st
         raise EngineFailed(f"loading took more than {LOAD_S:.0f} s") from error
     said = done.stdout.decode(errors="replace")
     if done.returncode:
-        raise EngineFailed(_last_line(done.stderr))
+        raise EngineFailed(tell(done.stderr))
     loaded = [line.rpartition(": ")[2].strip() for line in said.splitlines() if line.startswith("Loaded image")]
     names = [name for line in loaded for name in line.split(",") if name]
     ids = {find_id(engine, store, name) for name in names}
@@ -125,7 +129,7 @@ def find_id(engine: Engine, store: Path | None, name: str) -> str:
     command = [*engine.command(store), "image", "inspect", name]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=clean_environment(), cwd="/")
     if done.returncode:
-        raise EngineFailed(_last_line(done.stderr))
+        raise EngineFailed(tell(done.stderr))
     return str(json.loads(done.stdout)[0]["Id"]).removeprefix("sha256:")
 
 
@@ -281,7 +285,7 @@ def clean_environment() -> dict[str, str]:
     return {"LANG": "C.UTF-8", **{name: os.environ[name] for name in kept if name in os.environ}}
 
 
-def _last_line(said: bytes) -> str:
-    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
-    text = lines[-1] if lines else "it says nothing"
+def tell(said: bytes) -> str:
+    """What an engine says, in one line."""
+    text = " ".join(said.decode(errors="replace").split()) or "it says nothing"
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:500]

@@ -35,30 +35,51 @@ MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """A run over the sample beside the run before it."""
+class Sample:
+    """Some images of each data set, and what was answered to them when they were run again."""
 
-    before: Answered
-    after: Answered
+    stage: Stage
+    originals: tuple[Original, ...]
     keys: dict[str, list[str]]
-    """Of each data set, the images of the sample that have an answer."""
+    """Of each data set, its images; all have an answer."""
+    weights: Path
+    """As they were delivered."""
+    again: Answered
     steady: bool
-    """Whether a run of the same gave the same answers, to the last bit."""
+    """Whether that run gave the same answers as the first, to the last bit."""
+
+    def run(self, shown: str, weights: Path, mounts: tuple[Mount, ...] = ()) -> "Trial":
+        """Run it with something changed.
+
+        Raises:
+            Stopped: if it answers nothing that can be read.
+        """
+        stage = replace(self.stage, more_mounts=mounts)
+        return Trial(self, rerun(stage, self.originals, weights, self.weights.name, shown))
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A run over the sample with something changed."""
+
+    sample: Sample
+    after: Answered
 
     def kept(self, part: str) -> bool:
         """Whether the answers to a data set are what they were."""
-        if self.steady and all(self.after.answers.get(key) == self.before.answers[key] for key in self.keys[part]):
-            return True
-        return self._share(part) >= KEPT
+        same = all(self._is_same(key) for key in self.sample.keys[part])
+        return (self.sample.steady and same) or self._share(part) >= KEPT
 
     def spoilt(self, part: str) -> bool:
         """Whether they are lost."""
-        changed = all(self.after.answers.get(key) != self.before.answers[key] for key in self.keys[part])
-        return changed and self._share(part) <= SPOILT
+        return self._share(part) <= SPOILT and not any(self._is_same(key) for key in self.sample.keys[part])
+
+    def _is_same(self, key: str) -> bool:
+        return self.after.answers.get(key) == self.sample.again.answers.get(key)
 
     def _share(self, part: str) -> float:
         """Of the score, how much is left."""
-        before, after = (one.found.parts.get(part, one.found.score) for one in (self.before, self.after))
+        before, after = (one.found.parts.get(part, one.found.score) for one in (self.sample.again, self.after))
         return (after or 0.0) / before if before else 0.0
 
 
@@ -71,29 +92,29 @@ def check_one_model(stage: Stage, originals: Sequence[Original], answered: Answe
     Raises:
         Stopped: if there is one.
     """
-    sample = _choose(originals, answered, stage.rng)
-    if not sample:
+    chosen = _choose(originals, answered, stage.rng)
+    if not chosen:
         stage.course.notes.append("no image has an answer: whether one model gave them cannot be shown")
         return
-    again = rerun(stage, sample, weights, weights.name, "sample, once more")
-    keys = _group(sample)
-    steady = all(again.answers.get(key) == answered.answers[key] for own in keys.values() for key in own)
-    if not steady:
-        _check_steady(stage, sample, answered, again, keys)
-    _check_hidden(stage, sample, again, keys, steady, weights)
-    _check_weights(stage, sample, again, keys, steady, weights)
-
-
-def _check_steady(
-    stage: Stage, sample: Sequence[Original], answered: Answered, again: Answered, keys: dict[str, list[str]]
-) -> None:
-    """Answers that change a little are those of a machine; others depend on which images are seen together."""
+    keys: dict[str, list[str]] = {}
+    for original in chosen:
+        keys.setdefault(original.part, []).append(_key(original))
+    again = rerun(stage, chosen, weights, weights.name, "sample, once more")
     changed = sum(again.answers.get(key) != answered.answers[key] for own in keys.values() for key in own)
-    stage.course.notes.append(f"{changed:,} of {len(sample):,} answers of the sample changed when it was run again")
-    before = score_sample(stage, sample, answered.folder)
-    most = max(STEADY, stage.file.contest.replication.tolerance)
-    for part in keys:
-        first, second = (one.parts.get(part, one.score) or 0.0 for one in (before, again.found))
+    sample = Sample(stage, tuple(chosen), keys, weights, again, steady=changed == 0)
+    if changed:
+        stage.course.notes.append(f"{changed:,} of {len(chosen):,} answers of the sample changed when it was run again")
+        _check_steady(sample, answered)
+    _check_hidden(sample)
+    _check_weights(sample)
+
+
+def _check_steady(sample: Sample, answered: Answered) -> None:
+    """Answers that change a little are those of a machine; others depend on which images are seen together."""
+    before = score_sample(sample.stage, sample.originals, answered.folder)
+    most = max(STEADY, sample.stage.file.contest.replication.tolerance)
+    for part in sample.keys:
+        first, second = (one.parts.get(part, one.score) or 0.0 for one in (before, sample.again.found))
         if abs(first - second) > most:
             said = f"a sample of {_name(part)} scores {second:.3f} when it is run again by itself, and did {first:.3f}"
             raise Stopped(Reason.UNSTEADY, f"{said}: answers depend on which images are seen together, or on chance")
@@ -112,26 +133,12 @@ def _choose(originals: Sequence[Original], answered: Answered, rng: random.Rando
     return [one for own in parts.values() for one in rng.sample(own, min(SAMPLE, len(own)))]
 
 
-def _group(sample: Sequence[Original]) -> dict[str, list[str]]:
-    keys: dict[str, list[str]] = {}
-    for original in sample:
-        keys.setdefault(original.part, []).append(_key(original))
-    return keys
-
-
-def _check_hidden(
-    stage: Stage,
-    sample: Sequence[Original],
-    again: Answered,
-    keys: dict[str, list[str]],
-    steady: bool,
-    weights: Path,
-) -> None:
+def _check_hidden(sample: Sample) -> None:
     """Run it with an empty file in the place of each that looks like weights."""
+    stage = sample.stage
     found = find_hidden(stage.engine, stage.store, stage.image)
     if found is None:
         stage.course.notes.append("its image could not be searched for further weights on this machine")
-        return
     if not found:
         return
     listed = ", ".join(f"{file.path} ({file.size / MIB:.1f} MiB)" for file in found[:5])
@@ -139,19 +146,12 @@ def _check_hidden(
     stage.course.notes.append(f"its image holds what looks like weights: {listed}{more}")
     said = f"it does not give the same answers without {listed}{more}: all weights belong into the file of weights"
     try:
-        masked = rerun(
-            replace(stage, more_mounts=_mask(stage, found)),
-            sample,
-            weights,
-            weights.name,
-            "sample, those files emptied",
-        )
+        trial = sample.run("sample, those files emptied", sample.weights, _mask(stage, found))
     except Stopped as stopped:
         if stopped.reason is Reason.BROKEN:
             raise
         raise Stopped(Reason.TWO_MODELS, f"{said} ({stopped.said})") from stopped
-    trial = Trial(again, masked, keys, steady)
-    if not all(trial.kept(part) for part in keys):
+    if not all(trial.kept(part) for part in sample.keys):
         raise Stopped(Reason.TWO_MODELS, said)
 
 
@@ -162,71 +162,49 @@ def _mask(stage: Stage, found: Sequence[Found]) -> tuple[Mount, ...]:
     return tuple(Mount(empty, file.path) for file in plain)
 
 
-def _check_weights(
-    stage: Stage,
-    sample: Sequence[Original],
-    again: Answered,
-    keys: dict[str, list[str]],
-    steady: bool,
-    weights: Path,
-) -> None:
-    trial = _try_shuffled(stage, sample, again, keys, steady, weights)
+def _check_weights(sample: Sample) -> None:
+    trial = _shuffle_all(sample)
     if trial is None:
         return
-    for part in keys:
+    for part in sample.keys:
         if trial.kept(part):
             raise Stopped(Reason.TWO_MODELS, f"its answers to {_name(part)} are the same with other weights")
-    if len(keys) < 2:
+    if len(sample.keys) < 2:
         return
     for first, last, shown in HALVES:
-        half = _run_changed(stage, sample, weights, (first, last), shown)
+        half = _run_changed(sample, (first, last), shown)
         if half is None:
             continue
-        trial = Trial(again, half, keys, steady)
-        kept = [part for part in keys if trial.kept(part)]
-        spoilt = [part for part in keys if trial.spoilt(part)]
+        kept = [part for part in sample.keys if half.kept(part)]
+        spoilt = [part for part in sample.keys if half.spoilt(part)]
         if kept and spoilt:
             which = "first" if first == 0 else "second"
             said = f"the {which} half of its weights decides {_name(spoilt[0])}, and does nothing for {_name(kept[0])}"
             raise Stopped(Reason.TWO_MODELS, said)
 
 
-def _try_shuffled(
-    stage: Stage,
-    sample: Sequence[Original],
-    again: Answered,
-    keys: dict[str, list[str]],
-    steady: bool,
-    weights: Path,
-) -> Trial | None:
+def _shuffle_all(sample: Sample) -> Trial | None:
     """With all weights changed; None if that shows nothing."""
+    notes = sample.stage.course.notes
     for zero, shown in ((False, SHUFFLED), (True, "sample, zeros in the place of the weights")):
         try:
-            changed = _run_changed(stage, sample, weights, (0.0, 1.0), shown, zero=zero)
+            trial = _run_changed(sample, (0.0, 1.0), shown, zero=zero)
         except UnknownWeights as error:
-            stage.course.notes.append(f"that its answers come from the weights is not shown: {error}")
+            notes.append(f"that its answers come from the weights is not shown: {error}")
             return None
-        if changed is not None:
-            return Trial(again, changed, keys, steady)
-    stage.course.notes.append("that its answers come from the weights is not shown: with others it ends with an error")
+        if trial is not None:
+            return trial
+    notes.append("that its answers come from the weights is not shown: with others it ends with an error")
     return None
 
 
-def _run_changed(
-    stage: Stage,
-    sample: Sequence[Original],
-    weights: Path,
-    shares: tuple[float, float],
-    shown: str,
-    *,
-    zero: bool = False,
-) -> Answered | None:
-    """What it answers with changed weights; None if it answers nothing that can be read."""
-    rng = np.random.default_rng(stage.rng.getrandbits(64))
-    changed = stage.scratch / "changed-weights"
-    changed.write_bytes(shuffle(weights.read_bytes(), rng, *shares, zero=zero))
+def _run_changed(sample: Sample, shares: tuple[float, float], shown: str, *, zero: bool = False) -> Trial | None:
+    """With changed weights; None if it answers nothing that can be read."""
+    rng = np.random.default_rng(sample.stage.rng.getrandbits(64))
+    changed = sample.stage.scratch / "changed-weights"
+    changed.write_bytes(shuffle(sample.weights.read_bytes(), rng, *shares, zero=zero))
     try:
-        return rerun(stage, sample, changed, weights.name, shown)
+        return sample.run(shown, changed)
     except Stopped as stopped:
         if stopped.reason is Reason.BROKEN:
             raise

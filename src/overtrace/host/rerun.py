@@ -139,7 +139,7 @@ def _run(stage: Stage, masks: Sequence[Mask], inputs: Path, weights: Path, name:
             raise Stopped(Reason.BROKEN, str(error)) from error
         stage.course.logs.append(f"== {shown} ==\n{ended.log}\n")
         stage.course.runs.append(_describe(shown, masks, ended))
-        _check_end(stage, ended, _is_full(place, failed=ended.exit_code != 0))
+        _check_end(stage, ended, is_full(place, failed=ended.exit_code != 0))
         try:
             harvest(output, taken, most_files, limits.output_bytes)
         except BadHarvest as error:
@@ -156,7 +156,7 @@ def _describe(shown: str, masks: Sequence[Mask], ended: Ended) -> RunResult:
     )
 
 
-def _is_full(place: Path, *, failed: bool) -> bool:
+def is_full(place: Path, *, failed: bool) -> bool:
     """Of a write that does not fit, nothing is written: who failed at one may have left some room."""
     facts = os.statvfs(place)
     spare = max(SPARE_BYTES, facts.f_blocks * facts.f_frsize // 50) if failed else FULL_BYTES
