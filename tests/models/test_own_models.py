@@ -13,7 +13,7 @@ from overtrace.models.shipped import brought, find_model, shipped
 
 ROOT = Path(__file__).parents[2]
 STREETS = ROOT / "packages" / "overtrace-streets"
-NAMES = ("streets", "trees", "trees-nir")
+NAMES = ("buildings", "streets", "trees", "trees-nir")
 FILES = [name + end for name in NAMES for end in ("", "-fp32")]
 MOST_BYTES = 6_000_000
 """Of an int8 file."""
