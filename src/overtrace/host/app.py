@@ -14,7 +14,8 @@ from starlette.staticfiles import StaticFiles
 
 from overtrace import __version__
 from overtrace.errors import OvertraceError
-from overtrace.host.jobs import reap
+from overtrace.host import replicating
+from overtrace.host.jobs import Patience, reap
 from overtrace.host.mails import keep_sending
 from overtrace.host.preflight import Preflight
 from overtrace.host.sheets import read_sheet
@@ -174,3 +175,4 @@ def _reap(settings: Settings) -> None:
     """Workers do so, too; but the last of them may be lost."""
     with settings.database.write() as session:
         reap(session, settings.clock())
+        replicating.reap(session, settings.clock(), Patience())

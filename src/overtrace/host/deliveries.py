@@ -88,6 +88,7 @@ def hand_over(session: Session, site: Site, person_id: str, at: datetime) -> Non
 def take(session: Session, site: Site, one: Delivery, at: datetime, actor: str) -> None:
     """Take a delivery that is complete."""
     one.state, one.delivered_at = DeliveryState.DELIVERED, at
+    one.run_at, one.attempts, one.error = at, 0, ""
     one.reason = "image and weights are here, and wait to be run"
     note(session, one, "delivered", actor, at, image=one.image, weights=one.weights)
     tell_team(session, one.team, letters.delivered(site, one.image, one.weights), at)

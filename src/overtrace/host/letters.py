@@ -156,6 +156,16 @@ def delivered(site: Site, image: str, weights: str) -> Letter:
     )
 
 
+def verified(site: Site, what: str) -> Letter:
+    """To the members of a team whose container made its answer again."""
+    return _write(
+        site,
+        "Your container was run again",
+        f"The container of your team was run again: {what}. Its place stands. See all at",
+        f"{site.address}/winners",
+    )
+
+
 def dropped(site: Site, why: str) -> Letter:
     """To the members of a team that has no final rank any more."""
     return _write(

@@ -10,8 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-from overtrace.errors import OvertraceError
-from overtrace.host.blobs import open_blobs
+from overtrace.errors import BadOption, OvertraceError
+from overtrace.host.blobs import Blobs, open_blobs
 from overtrace.host.contest import Frozen
 from overtrace.host.contest_file import ContestFile, read_contest
 from overtrace.host.database import Database, now, open_database
@@ -19,6 +19,7 @@ from overtrace.host.events import record
 from overtrace.host.marking import name_scorer
 from overtrace.host.rescoring import list_changed
 from overtrace.host.scorer import die_with_parent
+from overtrace.host.site import Site
 from overtrace.host.truths import digest_truths, find_readable, state_truths
 from overtrace.host.worker import LocalQueue, Worker, stop_when_told
 
@@ -34,6 +35,10 @@ class Orders(Frozen):
     number: int = 1
     demo: bool = False
     """Whether to fill the contest, too."""
+    replicates: bool = False
+    """Whether to run containers of winners, and not to score."""
+    address: str = ""
+    """Of the host, for letters."""
     scores: bool = True
     """Not if all workers are elsewhere: they are told what to score against, too."""
 
@@ -55,6 +60,9 @@ def work(orders: Orders, stop: threading.Event) -> None:
     """Tell the host what answers are scored against, and score."""
     file = read_contest(orders.contest)
     database, blobs = Database(open_database(orders.db)), open_blobs(orders.store)
+    if orders.replicates:
+        _replicate(orders, file, database, blobs, stop)
+        return
     tell_host(database, file)
     if not orders.scores:
         return
@@ -86,6 +94,27 @@ def tell_host(database: Database, file: ContestFile) -> None:
             "they are, and new answers are set aside, until you rescore it on the page Organise, Scorings",
             flush=True,
         )
+
+
+def _replicate(orders: Orders, file: ContestFile, database: Database, blobs: Blobs, stop: threading.Event) -> None:
+    """Run containers of winners; on a machine that cannot hold them in, say so once, and run none."""
+    from overtrace.host.isolation import find_engine
+    from overtrace.host.replicating import state_refusal
+    from overtrace.host.replicator import Replicator
+
+    why = ""
+    try:
+        find_engine()
+    except BadOption as error:
+        why = str(error)
+        print(f"overtrace: containers of winners are not run here: {why}", file=sys.stderr)
+    with database.write() as session:
+        state_refusal(session, why)
+    if why:
+        stop.wait()
+        return
+    site = Site(file.contest, orders.address)
+    Replicator(name_worker(orders.number), database, blobs, file, site, stop).run()
 
 
 def name_worker(number: int = 1) -> str:

@@ -17,6 +17,7 @@ import uvicorn
 from overtrace.errors import BadOption
 from overtrace.host.app import create_app
 from overtrace.host.blobs import open_blobs
+from overtrace.host.contest import Contest
 from overtrace.host.contest_file import ContestFile, read_contest
 from overtrace.host.database import Database, now
 from overtrace.host.events import record
@@ -25,6 +26,7 @@ from overtrace.host.local_worker import Orders
 from overtrace.host.people import appoint_organisers
 from overtrace.host.places import BLOBS, DATABASE
 from overtrace.host.public import publish
+from overtrace.host.replicating import can_run
 from overtrace.host.schema import open_store
 from overtrace.host.senders import open_sender
 from overtrace.host.site import Site
@@ -100,7 +102,10 @@ def serve(plan: Plan, say: Callable[[str], None]) -> None:
     workers = 0 if plan.read_only else plan.workers
     if not workers and not plan.read_only:
         tell_workers(orders)
-    crew = Crew([orders.model_copy(update={"number": i, "demo": plan.demo and i == 1}) for i in range(1, workers + 1)])
+    crew = Crew(
+        [orders.model_copy(update={"number": i, "demo": plan.demo and i == 1}) for i in range(1, workers + 1)]
+        + _order_replicator(plan, orders, file.contest, address)
+    )
     config = uvicorn.Config(
         create_app(settings), log_level="warning", server_header=False, timeout_graceful_shutdown=GRACE_S, lifespan="on"
     )
@@ -109,6 +114,14 @@ def serve(plan: Plan, say: Callable[[str], None]) -> None:
     finally:
         crew.stop()
         database.engine.dispose()
+
+
+def _order_replicator(plan: Plan, orders: Orders, contest: Contest, address: str) -> list[Orders]:
+    """A worker that runs containers, if there will be any; it scores nothing, as one may take hours."""
+    if not plan.workers or plan.read_only or not can_run(contest):
+        return []
+    facts = {"number": plan.workers + 1, "replicates": True, "demo": False, "address": address}
+    return [orders.model_copy(update=facts)]
 
 
 def find_provider() -> "Provider | None":

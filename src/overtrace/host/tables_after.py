@@ -64,6 +64,17 @@ class Delivery(Base):
     decided_at: Mapped[datetime | None]
     verdict: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """All that running it again said, for organisers."""
+    log: Mapped[str] = mapped_column(String(64), default="")
+    """SHA-256 of what the container wrote; empty for none."""
+    run_at: Mapped[datetime | None]
+    """Not before: when it waits to be run; None if it does not wait."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str] = mapped_column(String(100), default="")
+    lease: Mapped[str] = mapped_column(String(26), default="")
+    """Changes with each claim: whoever comes with another one comes too late."""
+    lease_until: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(String(2000), default="")
+    """Why it could not be run, for organisers."""
     team: Mapped[Team] = relationship()
     submission: Mapped[Submission] = relationship()
 

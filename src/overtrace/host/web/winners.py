@@ -3,14 +3,15 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Request, UploadFile
 from starlette.responses import Response, StreamingResponse
 
 from overtrace.errors import BadOption, NotFound, OvertraceError
-from overtrace.host import winners
+from overtrace.host import replicating, winners
 from overtrace.host.deliveries import find_gaps
 from overtrace.host.removals import read_deliveries
 from overtrace.host.tables_after import DROPPED, PENDING, Delivery
+from overtrace.host.web.guard import MOST_BODY_BYTES
 from overtrace.host.web.settings import Host, Settings
 from overtrace.host.web.views import go, render
 from overtrace.host.web.visitors import Anyone, Known, Organiser
@@ -34,7 +35,7 @@ def organise(request: Request, host: Host, known: Organiser) -> Response:
         gaps = {one.id: find_gaps(one, host.site, known.at) for one in found if one.state in PENDING}
         asked = winners.is_asked(session)
         why_not = "" if asked else _say_why_not(host, known)
-        states = {"pending": PENDING, "dropped": DROPPED}
+        states = {"pending": PENDING, "dropped": DROPPED, "refusal": replicating.read_refusal(session, host.contest)}
         facts = {"deliveries": found, "gaps": gaps, "asked": asked, "why_not": why_not, **states}
         return render(request, "organise_winners.html", facts)
 
@@ -65,6 +66,35 @@ def drop(
     with host.database.write() as session:
         winners.drop_by_hand(session, host.site, delivery_id, reason, known.at, known.actor)
     return go(request, HERE, "The team has no final rank; the next one is asked.")
+
+
+@router.post(f"{HERE}/{{delivery_id}}/run")
+def run_again(request: Request, host: Host, known: Organiser, delivery_id: str) -> Response:
+    """Let its container be run once more."""
+    with host.database.write() as session:
+        replicating.run_again(session, delivery_id, known.at, known.actor)
+    return go(request, HERE, "It waits to be run.")
+
+
+@router.post(f"{HERE}/{{delivery_id}}/verdict")
+def verdict(request: Request, host: Host, known: Organiser, delivery_id: str, file: UploadFile) -> Response:
+    """Record the verdict of another machine, by its report."""
+    text = file.file.read(MOST_BODY_BYTES).decode("utf-8", "replace")
+    with host.database.write() as session:
+        report = replicating.record_verdict(session, host.site, delivery_id, text, known.at, known.actor)
+    return go(request, HERE, f"The verdict is recorded: {report.verdict}.")
+
+
+@router.get(f"{HERE}/{{delivery_id}}/log.txt")
+def run_log(host: Host, known: Organiser, delivery_id: str) -> Response:
+    """What the container wrote, as plain text."""
+    with host.database.read() as session:
+        one = session.get(Delivery, delivery_id)
+        digest = "" if one is None else one.log
+    if not digest:
+        raise NotFound("there is no log: the container was not run here")
+    headers = {"Content-Disposition": f'attachment; filename="{delivery_id}.txt"'}
+    return StreamingResponse(host.blobs.read(digest), media_type="text/plain; charset=utf-8", headers=headers)
 
 
 @router.get(f"{HERE}/{{delivery_id}}/{{kind}}.bin")
