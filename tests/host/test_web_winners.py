@@ -1,5 +1,8 @@
 """After the end: winners are asked, deliver by page and by client, or drop out, on a host whose clock is turned."""
 
+import hashlib
+import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -113,7 +116,7 @@ def read_links(olga):
 
 
 def test_a_delivery_by_pages_alone(host, people):
-    ask(host)
+    olga = ask(host)
     ada = host.enter(people[0])
     here = "/team/delivery"
     for kind, content in (("image", IMAGE), ("weights", WEIGHTS)):
@@ -127,6 +130,35 @@ def test_a_delivery_by_pages_alone(host, people):
     assert again.status_code == 409
     assert "ask the organisers" in again.text
     assert post(ada, "/team", f"{here}/decline", sure="yes").status_code == 409
+    record_by_page(host, olga, ada)
+
+
+def record_by_page(host, olga, ada):
+    """Organisers give the report of another machine, and see more of it than the others."""
+    here, olga = "/organise/winners", host.enter(olga)
+    page = olga.get(here).text
+    assert "Containers are not run here: the contest file names no images" in page
+    one = re.search(r'action="(/organise/winners/\w+)/verdict"', page)[1]
+    digests = {"archive": hashlib.sha256(IMAGE).hexdigest(), "weights": hashlib.sha256(WEIGHTS).hexdigest()}
+    scores = ({"name": "", "claimed": 0.9, "found": 0.897}, {"name": "woods", "claimed": 0.9, "found": None})
+    facts = {"verdict": "within tolerance", "said": "found 0.897000", "scores": scores, "notes": ("<b>odd</b>",)}
+    times = {"begun_at": END.isoformat(), "ended_at": END.isoformat()}
+    report = json.dumps({**facts, **times, "tolerance": 0.005, "digests": digests})
+    files = {"file": ("report.json", report)}
+    assert post(ada, "/account", f"{one}/verdict", files=files).status_code == 403
+    assert post(olga, here, f"{one}/verdict", files={"file": ("report.json", b"{}")}).status_code == 400
+    assert post(olga, here, f"{one}/verdict", files=files).status_code == 303
+    page, public = olga.get(here).text, host.client().get("/winners").text
+    assert [words in page for words in ("woods", "0.897000", "&lt;b&gt;odd", digests["archive"])] == [True] * 4
+    assert [words in public for words in ("within tolerance", "Found 0.897000.", "woods", "odd")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert olga.get(f"{one}/log.txt").status_code == 404
+    assert post(olga, here, f"{one}/run").status_code == 303
+    assert "wait to be run" in host.client().get("/winners").text
 
 
 def test_one_that_declines_has_said_so(host, people):

@@ -139,7 +139,7 @@ def run_again(session: Session, delivery_id: str, at: datetime, actor: str) -> N
 
 
 def record_verdict(session: Session, site: Site, delivery_id: str, text: str, at: datetime, actor: str) -> Report:
-    """Take the verdict of a run on another machine, by the report that ``overtrace replicate`` wrote there.
+    """Take the verdict of a run on another machine, by the report that ``replicate`` wrote there.
 
     Raises:
         BadOption: if that is no such report, or one of another delivery.
@@ -152,7 +152,7 @@ def record_verdict(session: Session, site: Site, delivery_id: str, text: str, at
     try:
         report = Report.model_validate_json(text)
     except ValueError as error:
-        raise BadOption("this is no report: wanted the file report.json that overtrace replicate writes") from error
+        raise BadOption("this is no report: wanted the file report.json of a replication") from error
     for name, wanted in (("archive", one.image), ("weights", one.weights)):
         if report.digests.get(name) != wanted:
             found = report.digests.get(name, "none")
