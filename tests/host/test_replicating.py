@@ -231,7 +231,7 @@ def test_real_containers_one_honest_and_one_that_boasts(tmp_path):
     thread = threading.Thread(target=replicator.run)
     thread.start()
     try:
-        wait_for(lambda: not {"delivered", "verifying"} & {one.split(": ")[1] for one in read_states(database)}, 120)
+        wait_for(lambda: not {"delivered", "verifying"} & {one.split(": ")[1] for one in read_states(database)}, 300)
     finally:
         stop.set()
         thread.join()
