@@ -165,7 +165,7 @@ def test_board_is_shown_without_an_account(host, person, shell, call, refuse):
     sent = host.submit(person, GOOD, "split")
     host.give(sent, 0.5)
     text = call("board", "--phase", "split").out
-    assert text.startswith("split, Public\nrank  team")
+    assert text.startswith("split, Public\nrank  tied  team")
     assert f"{person.name}" in text
     rows = json.loads(call("board", "--phase", "split", "--json").out)["rows"]
     table = list(csv.DictReader(io.StringIO(call("board", "--phase", "split", "--csv").out)))

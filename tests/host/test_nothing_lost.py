@@ -60,7 +60,9 @@ class Crowd:
         """The numbers of processes of a kind: worker, host, scorer, or answer, which the scorer forks for each."""
         begins = "host" if kind == "host" else "worker"
         found = [process.pid for name, process in self.processes.items() if name.startswith(begins)]
-        for _ in range({"scorer": 1, "answer": 2}.get(kind, 0)):
+        if kind in ("scorer", "answer"):
+            found = [scorer for number in found for scorer in find_scorers(number)]
+        if kind == "answer":
             found = [child for number in found for child in read_children(number)]
         return found
 
@@ -76,6 +78,17 @@ def read_children(number: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def find_scorers(number: int) -> list[int]:
+    """What scores among the processes that one has started, perhaps in a box."""
+    try:
+        program, *words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    if program.rpartition(b"/")[2].startswith(b"python") and b"overtrace.host.scorer" in words:
+        return [number]
+    return [scorer for child in read_children(number) for scorer in find_scorers(child)]
 
 
 def kill_in_turn(crowd: Crowd, kinds: list[str], cut) -> Counter:

@@ -12,11 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from overtrace import __version__
 from overtrace.challenges.challenge import Question
 from overtrace.challenges.protocols import score_files
 from overtrace.host.contest import Column, Effort
-from overtrace.host.marking import BoardTask, Task, mark, settle
+from overtrace.host.marking import BoardTask, Task, mark, name_scorer, settle
 from overtrace.host.outcome import MOST_FAULTS, MOST_LETTERS
 from overtrace.host.samples import write_sample
 from overtrace.host.scorer_process import NotWanted, Scorer, ScorerLost
@@ -134,7 +133,7 @@ def test_each_challenge_is_scored_and_says_nothing_of_single_images(tmp_path, ch
         outcome = scorer.ask(
             make_task(tmp_path, challenge=challenge, profile=profile, classes=2 * (profile == "pixels"))
         )
-    assert (outcome.kind, outcome.scorer) == ("scored", f"overtrace {__version__}"), outcome
+    assert (outcome.kind, outcome.scorer) == ("scored", name_scorer()), outcome
     (mark,) = outcome.marks
     assert (mark.board, mark.verdict["protocol"], mark.verdict["score"]) == ("all", challenge, mark.value)
     assert "img1" not in json.dumps(mark.verdict)

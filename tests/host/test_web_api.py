@@ -9,6 +9,7 @@ import pytest
 
 from overtrace.host.database import now
 from overtrace.host.jobs import Patience
+from overtrace.host.marking import name_scorer
 from overtrace.host.rates import Rates
 from overtrace.host.receipts import verify
 from overtrace.host.web.guard import MOST_PART_BYTES
@@ -170,9 +171,9 @@ def test_a_board_never_ranks_a_missing_score(host, ada):
     assert scored in ranked
     assert not ranked & {rejected, waiting}
     assert all(isinstance(row["score"], float) for row in rows)
-    assert {(row["scorer"], len(row["truth"])) for row in rows} == {("test 1", 64)}
+    assert {(row["scorer"], len(row["truth"])) for row in rows} == {(name_scorer(), 64)}
     page = re.sub("<.*?>", "", host.client().get("/board").text)
-    assert f"Scored by test 1 against the truth whose SHA-256 begins with {rows[0]['truth'][:16]}." in page
+    assert f"Scored by {name_scorer()} against the truth whose SHA-256 begins with {rows[0]['truth'][:16]}." in page
     text = host.client().get("/board/test/all.csv").text
     assert rivals[0].name in text
     assert rivals[1].name not in text
