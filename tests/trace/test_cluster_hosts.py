@@ -1,13 +1,11 @@
 """Several hosts for real: a scheduler, three workers and an S3 server, each with a network address of its own."""
 
 import json
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 import pyogrio
-import pytest
 
 from benchmarks.scene import write_image
 from overtrace.trace.options import Options
@@ -66,9 +64,6 @@ def environment(hosts: Hosts) -> dict[str, str]:
     }
 
 
-@pytest.mark.skipif(
-    "OVERTRACE_HOSTS" not in os.environ, reason="nine processes: set OVERTRACE_HOSTS=1 on an idle machine"
-)
 def test_three_hosts_of_which_one_is_cut_off_give_the_same_bytes(tmp_path):
     private = tmp_path / "private"
     private.mkdir()
