@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=("a", "b"), default=["a", "b"])
     parser.add_argument("--blocks", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--size", type=int, default=4096, help="pixels along a side of the traced image")
+    parser.add_argument("--size", type=int, default=16384, help="pixels along a side of the traced image")
     parser.add_argument("--model", default="trees")
     parser.add_argument("--record", action="store_true", help="append the figures to RESULTS.md")
     parser.add_argument("--client", nargs=3, metavar=("BLOCKS", "ADDRESS", "FOLDER"), help=argparse.SUPPRESS)
@@ -198,7 +198,7 @@ def measure_efficiency(folder: Path, size: int, model: str) -> list[str]:
     for workers in (1, 2):
         scratch = folder / f"scratch{workers}"
         room = Room(scratch, size * size)
-        options = Options(model=model, cluster=f"local:{workers}", scratch=scratch, block=512)
+        options = Options(model=model, cluster=f"local:{workers}", scratch=scratch)
         load = os.getloadavg()[0]
         summary = trace([image], [folder / f"{workers}.gpkg"], options, progress=room)
         spent = summary["seconds"]
