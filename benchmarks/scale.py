@@ -231,7 +231,7 @@ def estimate(rates: dict[str, float]) -> list[str]:
     ]
     for threads in THREADS:
         network, polygons = (CALIFORNIA_PIXELS / rates[stage] / threads / 3600 for stage in ("network", "polygons"))
-        lines.append(f"  - {threads} threads: {network:.0f} hours network, {polygons:.0f} hours polygons")
+        lines.append(f"  - {threads} threads: {network:.1f} hours network, {polygons:.2f} hours polygons")
     return lines
 
 
