@@ -14,7 +14,7 @@ from overtrace.raster import remote
 from overtrace.raster.addresses import conceal, reveal
 from overtrace.raster.grid import Box
 from overtrace.raster.ranges import Ranges
-from overtrace.raster.source import open_raster
+from overtrace.raster.source import find_images, open_raster
 from tests.support.range_server import serve_ranges
 from tests.support.s3 import BUCKET, serve_s3, set_environment
 
@@ -154,6 +154,13 @@ def test_images_in_a_bucket(folder, monkeypatch):
             open_raster(f"s3://{BUCKET}/images/gone.tif")
         with pytest.raises(BadImage, match="it is not there"):
             open_raster("s3://nowhere/gone.tif")
+        for name in ("b.tif", "a.PNG", "notes.txt", "older/c.tif", ""):
+            client.put_object(Bucket=BUCKET, Key=f"stand/{name}", Body=b"")
+        assert find_images([f"s3://{BUCKET}/stand/"]) == [f"s3://{BUCKET}/stand/{name}" for name in ("a.PNG", "b.tif")]
+        with pytest.raises(BadImage, match="s3://contest/empty/ holds no image: wanted files ending in"):
+            find_images([f"s3://{BUCKET}/empty/"])
+        with pytest.raises(BadImage, match="s3://nowhere/stand/ cannot be listed: it is not there: check the address"):
+            find_images(["s3://nowhere/stand/"])
     remote._bucket.cache_clear()
     with monkeypatch.context() as bare:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

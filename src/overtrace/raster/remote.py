@@ -83,6 +83,25 @@ def read_whole(path: str) -> bytes:
         raise BadImage(f"{path} cannot be read: {error}") from error
 
 
+def is_prefix(path: str) -> bool:
+    """Whether an address names a folder of a bucket, by a slash at its end."""
+    return is_remote(path) and not path.startswith("http") and path.endswith("/")
+
+
+def list_files(path: str) -> list[str]:
+    """The addresses of all files in a folder of a bucket, but not in folders in it, sorted.
+
+    Raises:
+        BadImage: if it cannot be listed.
+    """
+    if not can_read(path):
+        raise BadImage(f"{path} cannot be listed without the package obstore: pip install 'overtrace[cloud]'")
+    try:
+        return sorted(_try(lambda: _bucket_of(path).list_files(path)))
+    except Refused as error:
+        raise BadImage(f"{path} cannot be listed: {error}") from error
+
+
 @contextmanager
 def watched(what: str) -> Iterator[None]:
     """Raise BadImage for whatever goes wrong on the way: GDAL would say no more than that bytes are missing.
@@ -211,8 +230,12 @@ def _try(request: Callable[[], Any]) -> Any:
 
 
 def _client(path: str) -> "_Server | _Bucket":
+    return _server() if path.startswith("http") else _bucket_of(path)
+
+
+def _bucket_of(path: str) -> "_Bucket":
     parts = urlsplit(reveal(path))
-    return _server() if parts.scheme in ("http", "https") else _bucket(f"{parts.scheme}://{parts.netloc}")
+    return _bucket(f"{parts.scheme}://{parts.netloc}")
 
 
 @lru_cache(maxsize=1)
@@ -288,6 +311,11 @@ class _Bucket:
             bytes(self._ask(lambda: self._obstore.get_range(self._store, _key(path), start=span[0], end=span[1]))), span
         )
 
+    def list_files(self, path: str) -> list[str]:
+        root = "/".join(path.split("/", 3)[:3])
+        listed = self._ask(lambda: self._obstore.list_with_delimiter(self._store, _key(path)))
+        return [f"{root}/{item['path']}" for item in listed["objects"]]
+
     def _ask(self, request: Callable[[], Any]) -> Any:
         try:
             return request()
@@ -298,8 +326,10 @@ class _Bucket:
         except (self._missing, FileNotFoundError):
             raise Refused("it is not there: check the address") from None
         except self._error as error:
-            kind = Refused if lacks_keys(error) else Failed
-            raise kind(without_secrets(error)) from None
+            said = without_secrets(error)
+            if "HTTP 404" in said:  # of a bucket
+                raise Refused("it is not there: check the address") from None
+            raise (Refused if lacks_keys(error) else Failed)(said) from None
 
 
 def _key(path: str) -> str:

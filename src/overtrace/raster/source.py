@@ -20,7 +20,7 @@ from overtrace.errors import BadImage, BadOption
 from overtrace.raster.addresses import conceal, is_remote
 from overtrace.raster.grid import Box, Grid, measure_pixel
 from overtrace.raster.handles import first_line, forget_handle, is_address, open_handle
-from overtrace.raster.remote import watched
+from overtrace.raster.remote import is_prefix, list_files, watched
 from overtrace.raster.roles import find_roles, merge_roles
 
 SUFFIXES = frozenset(
@@ -139,12 +139,14 @@ class Raster:
 def find_images(paths: Sequence[str | Path]) -> list[str]:
     """The images that ``paths`` name: files and addresses as they stand, folders by the images in them, sorted.
 
+    An address in a bucket that ends in a slash is a folder.
+
     Raises:
-        BadImage: if a path does not exist, or a folder holds no image.
+        BadImage: if a path does not exist, or a folder cannot be listed or holds no image.
     """
     images: list[str] = []
     for path in map(str, paths):
-        if os.path.isdir(path):
+        if os.path.isdir(path) or is_prefix(path):
             images += _list_folder(path)
         elif not is_address(path) and not os.path.exists(path):
             raise BadImage(f"{path} does not exist: check the path")
@@ -209,8 +211,8 @@ def clip(box: Box, grid: Grid) -> Box:
 
 
 def _list_folder(folder: str) -> list[str]:
-    names = sorted(os.listdir(folder))
-    images = [os.path.join(folder, name) for name in names if os.path.splitext(name)[1].lower() in SUFFIXES]
+    paths = list_files(folder) if is_prefix(folder) else [os.path.join(folder, n) for n in sorted(os.listdir(folder))]
+    images = [path for path in paths if os.path.splitext(path)[1].lower() in SUFFIXES]
     if not images:
         raise BadImage(f"{folder} holds no image: wanted files ending in {' '.join(sorted(SUFFIXES))}")
     return images
