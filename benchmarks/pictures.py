@@ -1,12 +1,14 @@
 """Draws what a model finds best and worst in the tiles that its recipe holds back, beside the truth.
 
     python -m benchmarks.pictures MODEL --data DIR [--recipe FILE] [--only SET] [--credit TEXT] [--each 1] [--out DIR]
+        [--run DIR]
 
 DIR is the folder of data that the recipe was trained on; the recipe is the one that the card names, unless told
 otherwise. Every tile is answered and scored by itself, by the rule that the recipe validates with (F1 of ``trees``, and
 so on); scenes by the share of their pixels that have the right class. Tiles with fewer than five objects are passed
-over, and large images are cut into tiles. Besides the JPEGs, captions.json is written, of which ``make docs`` makes
-docs/models.md.
+over, and large images are cut into tiles. Of a model that learned all there is, --run names the folder of its training:
+each tile is then answered by that network of the cross-validation which did not learn it. Besides the JPEGs,
+captions.json is written, of which ``make docs`` makes docs/models.md.
 """
 
 import argparse
@@ -27,11 +29,13 @@ from benchmarks.record import ROOT, list_models
 from overtrace.challenges.found import resize_labels
 from overtrace.data.labelled import VOID, DataSet, Labelled, Objects, Scene
 from overtrace.data.split import subset
+from overtrace.errors import BadOption
+from overtrace.learn.folds import load_folds
 from overtrace.learn.pictures import TRUE, Picture, show_classes, show_objects, to_picture
 from overtrace.learn.recipe import Recipe, read_recipe
 from overtrace.learn.sources import Group, open_materials
 from overtrace.learn.validate import answer_image, hold, validate
-from overtrace.models.card import read_card
+from overtrace.models.card import Card, read_card
 from overtrace.models.runtime import Network, load_network
 from overtrace.models.shipped import find_model
 
@@ -70,22 +74,28 @@ def main() -> None:
     parser.add_argument("--credit", default="", help="licence and whom to credit, for sets that are not known here")
     parser.add_argument("--each", type=int, default=1, help="how many of the best and of the worst")
     parser.add_argument("--out", type=Path, default=PICTURES)
+    parser.add_argument("--run", type=Path, help="of the training, for tiles that its cross-validation held back")
     told = parser.parse_args()
     path = list_models().get(told.model) or find_model(told.model)
     recipe_path = told.recipe or ROOT / read_card(path).recipe.split()[0]
     if sha256(recipe_path.read_bytes()).hexdigest() not in read_card(path).recipe:
         print(f"note: {told.model} was made by another version of {recipe_path}: does it hold back the same tiles?")
     recipe = read_recipe(recipe_path)
-    network = load_network(path)
     pictures = []
     with TemporaryDirectory() as folder:
-        for reader, group in open_groups(recipe, told.data, Path(folder)):
-            credit = told.credit or CREDITS.get(reader)
+        place = Path(folder)
+        if told.run:
+            parts = open_folds(recipe, read_card(path), told.run, told.data, place)
+        else:
+            parts = [(reader, [(load_network(path), group)]) for reader, group in open_groups(recipe, told.data, place)]
+        for reader, pairs in parts:
+            credit, group = told.credit or CREDITS.get(reader), pairs[0][1]
             if credit is None:
                 print(f"note: {group.name} is left out, as its licence is not known here: give --credit")
             elif group.name.startswith(told.only):
-                tiles = list(answer_tiles(network, replace(group, data=cut(group.data)), Path(folder)))
-                pictures += draw_extremes(told.model, group, tiles, credit, told.each, told.out)
+                tiles = [tile for network, held in pairs for tile in answer_tiles(network, cut_group(held), place)]
+                shown = f"{told.model} as cross-validated" if told.run else told.model
+                pictures += draw_extremes(shown, group, tiles, credit, told.each, told.out)
     note_captions(told.model, pictures, told.out)
     for picture in pictures:
         print(f"{told.out / picture['file']}: {picture['caption']}")
@@ -96,6 +106,31 @@ def open_groups(recipe: Recipe, data: Path, cache: Path) -> list[tuple[str, Grou
     openings = [*(source for source in recipe.data if source.hold_out), *recipe.check]
     groups = open_materials(recipe, data, cache).groups
     return [(opening.reader, group) for opening, group in zip(openings, groups, strict=True)]
+
+
+def open_folds(
+    recipe: Recipe, card: Card, run: Path, data: Path, cache: Path
+) -> list[tuple[str, list[tuple[Network, Group]]]]:
+    """The sets that a recipe learns, each with its reader: the networks of the cross-validation, and what each did not
+    learn.
+
+    Args:
+        card: of the model, whose thresholds count.
+        run: the folder of the training.
+    Raises:
+        BadOption: if a part of the cross-validation is not complete there.
+    """
+    materials = open_materials(recipe, data, cache)
+    folds = load_folds(recipe, materials, card, run, data)
+    if not folds:
+        raise BadOption(f"{run} has no complete cross-validation: train its parts first, with --fold")
+    pools = enumerate(materials.pools)
+    return [(pool.source.reader, [(fold.network, fold.held[i].group) for fold in folds]) for i, pool in pools]
+
+
+def cut_group(group: Group) -> Group:
+    """Large images as tiles."""
+    return replace(group, data=cut(group.data))
 
 
 def cut(data: DataSet) -> DataSet:

@@ -7,8 +7,10 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from benchmarks.pictures import open_folds  # noqa: E402
 from overtrace.errors import BadOption  # noqa: E402
 from overtrace.learn.finish import finish_run  # noqa: E402
+from overtrace.learn.recipe import read_recipe  # noqa: E402
 from overtrace.learn.run import Machine, run  # noqa: E402
 from overtrace.models.card import read_card  # noqa: E402
 from tests.support.images import noise, write_image  # noqa: E402
@@ -134,6 +136,17 @@ def test_each_image_is_answered_by_a_network_that_did_not_learn_it(folded):
     rows = [list(csv.reader((folder / "out" / place / "losses.csv").open())) for place in ("", "fold-1", "fold-2")]
     assert len({str(row) for row in rows}) == 3
     assert [len(row) for row in rows] == [5, 4, 4]
+
+
+def test_pictures_of_parts_show_what_each_did_not_learn(folded, tmp_path):
+    folder, *_ = folded
+    recipe, card = read_recipe(folder / "r.toml"), read_card(folder / "out" / "tiny.onnx")
+    ((reader, pairs),) = open_folds(recipe, card, folder / "out", folder, tmp_path)
+    names = [group.data.names for _, group in pairs]
+    assert (reader, len(set(names[0]) | set(names[1])), len(names[0])) == ("labelme", 4, 2)
+    assert all(network.card.decode == card.decode for network, _ in pairs)
+    with pytest.raises(BadOption, match="has no complete cross-validation: train its parts first, with --fold"):
+        open_folds(recipe, card, tmp_path, folder, tmp_path)
 
 
 def test_thresholds_of_parts_are_those_of_both_files(folded):
