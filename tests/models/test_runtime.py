@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,6 +28,15 @@ def test_the_answer_does_not_depend_on_workers_or_batches(model, batch, runtime)
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda window: network.run(window[None])[0], np.concatenate([batch] * 4)))
     np.testing.assert_array_equal(np.concatenate([answer] * 4), answers)
+
+
+def test_nobody_is_told_that_a_model_is_run(model):
+    code = (
+        "import sys; from overtrace.models.runtime import load_network; load_network(sys.argv[1]); "
+        "assert sys.modules['openvino_telemetry'] is None; "
+        "assert 'openvino' in sys.modules and 'openvino_telemetry.main' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(model)], check=True)
 
 
 def test_runtimes_agree(model, batch):

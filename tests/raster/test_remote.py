@@ -1,5 +1,6 @@
 """Images read by ranges of bytes from a real server and a real S3: how much is fetched, and what goes wrong."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -139,6 +140,14 @@ def test_what_cannot_be_opened_is_told(server, folder):
 def test_an_address_is_shown_without_its_secrets(address, shown):
     assert conceal(address) == shown
     assert reveal(shown) == address
+
+
+def test_a_cloud_without_credentials_says_what_to_set(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+    remote._bucket.cache_clear()
+    with pytest.raises(BadImage, match=r"az://trees cannot be reached .*: set AZURE_STORAGE_ACCOUNT_NAME and"):
+        open_raster("az://trees/a.tif")
 
 
 def test_images_in_a_bucket(folder, monkeypatch):

@@ -13,6 +13,7 @@ from tests.raster.test_index import asset, item, write_items
 from tests.support.identity_model import write_identity_model
 from tests.support.mosaics import cut
 from tests.support.range_server import serve_ranges
+from tests.support.runs import run as run_command
 from tests.trace.test_pipeline import assert_same, read_table
 
 SECRET = "hush4711"
@@ -53,6 +54,14 @@ def test_a_run_that_a_server_breaks_off_resumes_and_no_secret_is_written(tmp_pat
     assert holders(tmp_path) == []
     assert SECRET not in f"{summary}{capfd.readouterr()}"
     assert_same(read_table(outs[0]), read_table(tmp_path / "here.gpkg"))
+
+
+def test_nothing_is_said_beside_the_summary(tmp_path, server):
+    write_identity_model(tmp_path / "identity.onnx", window=256, margin=32)
+    write_image(server.folder / "canopy.tif", 600)
+    address = f"{server.address}/canopy.tif?sig={SECRET}"
+    done = run_command("trace", address, "--model", "identity.onnx", "--out", "a.gpkg", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_mosaic_of_signed_addresses_is_fetched_once(tmp_path, server):

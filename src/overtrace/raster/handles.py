@@ -4,6 +4,7 @@ rasterio handles are neither thread-safe nor picklable, so a Raster holds none: 
 and process.
 """
 
+import atexit
 import os
 import threading
 import warnings
@@ -55,6 +56,14 @@ def forget_handle(path: str) -> None:
         handle.close()
     if is_remote(path):
         forget(path)
+
+
+@atexit.register
+def close_handles() -> None:
+    """Close all handles of this thread; at the end of the process too, when GDAL finds no opener any more."""
+    handles = _thread_handles()
+    while handles:
+        handles.popitem()[1].close()
 
 
 def is_address(path: str) -> bool:

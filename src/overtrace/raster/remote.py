@@ -29,6 +29,14 @@ PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 TIMEOUT_S = 30
 AT_ONCE = 8
 """Ranges of one read that are under way together."""
+NEEDS = {
+    "s3": "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or AWS_SKIP_SIGNATURE=true for a public bucket",
+    "gs": "set GOOGLE_APPLICATION_CREDENTIALS to a file of credentials",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
+"""Credentials, by scheme."""
+NOT_THERE = "it is not there: check the address"
+NO_ENTRY = "the store refuses it: are the credentials in the environment there, and not expired?"
 PAGE = 2**14
 """What is read of a header, at least."""
 
@@ -301,7 +309,11 @@ class _Bucket:
         self._refusals = (obstore.exceptions.PermissionDeniedError, obstore.exceptions.UnauthenticatedError)
         self._error = obstore.exceptions.BaseError
         # Tries are counted here, for all that can go wrong.
-        self._store = obstore.store.from_url(root, retry_config={"max_retries": 0})
+        try:
+            self._store = obstore.store.from_url(root, retry_config={"max_retries": 0})
+        except obstore.exceptions.BaseError as error:
+            # Its text may hold what is wrong with a key.
+            raise Refused(f"{root} cannot be reached with what the environment says: {NEEDS[root[:2]]}") from error
 
     def measure(self, path: str) -> int:
         return int(self._ask(lambda: self._obstore.head(self._store, _key(path)))["size"])
@@ -320,16 +332,14 @@ class _Bucket:
         try:
             return request()
         except self._refusals:
-            raise Refused(
-                "the store refuses it: are the credentials in the environment there, and not expired?"
-            ) from None
+            raise Refused(NO_ENTRY) from None
         except (self._missing, FileNotFoundError):
-            raise Refused("it is not there: check the address") from None
+            raise Refused(NOT_THERE) from None
         except self._error as error:
             said = without_secrets(error)
-            if "HTTP 404" in said:  # of a bucket
-                raise Refused("it is not there: check the address") from None
-            raise (Refused if lacks_keys(error) else Failed)(said) from None
+            # Of a bucket, or of what gives out credentials.
+            final = {404: NOT_THERE, 401: NO_ENTRY, 403: NO_ENTRY}.get(read_status(error))
+            raise Refused(final) if final else (Refused if lacks_keys(error) else Failed)(said) from None
 
 
 def _key(path: str) -> str:
@@ -351,5 +361,11 @@ def without_secrets(error: Exception) -> str:
     """Which status a store gave; its own text may hold names, keys and signatures."""
     if lacks_keys(error):
         return "no credentials in the environment: set them, or AWS_SKIP_SIGNATURE=true for a public bucket"
+    status = read_status(error)
+    return f"the store fails (HTTP {status})" if status else "the store does not answer as it should"
+
+
+def read_status(error: Exception) -> int:
+    """The status that a store gave; 0 where its error tells none."""
     status = re.search(r"\b[45]\d\d\b", str(error))
-    return f"the store fails (HTTP {status[0]})" if status else "the store does not answer as it should"
+    return int(status[0]) if status else 0
