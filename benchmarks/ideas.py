@@ -34,6 +34,7 @@ BASES: dict[str, Settings] = {
         "planes": {"interior": 0.3, "distance": 6.0, "peak": 8.0, "focus": 1.0},
         "augment": {"light": 0.4},
         "fit": {**FIT, "steps": 500},
+        "validation": {"views": False},
         "data": [{**TREES, "options": {**SOCAL, "split": "train_socal"}, "own_size": 1.0}],
         "check": [{**TREES, "options": {**SOCAL, "split": "val_socal"}, "name": "held-back"}],
         "card": {
@@ -46,6 +47,7 @@ BASES: dict[str, Settings] = {
     "roofs": {
         "network": {"kind": "mini", "size": "s"},
         "fit": {**FIT, "steps": 300},
+        "validation": {"views": False},
         "data": [
             {
                 "reader": "fair",

@@ -82,7 +82,7 @@ def finish(
     apart: list[Score] = []
     if folds:
         decode = _choose(recipe, [(fold.network, held) for fold in folds for held in fold.held], progress)
-        apart = [row for fold in folds for row in _measure_fold(fold, decode, recipe_path, progress)]
+        apart = [row for fold in folds for row in _measure_fold(fold, decode, recipe, recipe_path, progress)]
     scores: dict[str, float] = {}
     for draft_card, source, path in made:
         # The file is not there before its card is complete.
@@ -95,7 +95,7 @@ def finish(
         if tuning:
             decode = _choose(recipe, tuning, progress)
         tuned = draft_card.model_copy(update={"decode": decode})
-        measured = measure(network.with_card(tuned), held, progress)
+        measured = measure(network.with_card(tuned), held, progress, views=recipe.validation.views)
         scores |= {f"{tuned.name}: {one.name} on {one.group.name}": one.value for one in measured if one.is_score}
         other = "torch" if path == fp32 else "fp32"
         figures = _score_rows(recipe, recipe_path, measured, agreement, other, crops, bool(folds))
@@ -135,10 +135,12 @@ def draw_windows(recipe: Recipe, crops: Crops, count: int) -> list[NDArray[np.fl
     return [windows[number]["image"].numpy() for number in range(count)]
 
 
-def _measure_fold(fold: Fold, decode: DecodeParameters, recipe_path: Path, progress: Progress) -> Iterator[Score]:
+def _measure_fold(
+    fold: Fold, decode: DecodeParameters, recipe: Recipe, recipe_path: Path, progress: Progress
+) -> Iterator[Score]:
     """What the network of a part scores on what it did not learn."""
     network = fold.network.with_card(fold.network.card.model_copy(update={"decode": decode}))
-    for one in measure(network, fold.held, progress):
+    for one in measure(network, fold.held, progress, views=recipe.validation.views):
         data = f"{_name_set(one.group)}, by a network that learned the others, thresholds chosen on all"
         yield note_score(f"cross-validated {one.name}", one.value, data, recipe_path.as_posix())
 

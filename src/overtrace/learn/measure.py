@@ -32,12 +32,12 @@ class Measured:
     """Whether it is what the rule ranks by, with the network seeing everything once."""
 
 
-def measure(network: Network, sets: Sequence[Held], progress: Progress) -> list[Measured]:
-    """The figures of each set: of one view, and of as many as the network can have."""
+def measure(network: Network, sets: Sequence[Held], progress: Progress, *, views: bool) -> list[Measured]:
+    """The figures of each set: of one view and, if wanted, of as many as the network can have."""
     measured = []
     for held in sets:
-        for views in sorted({1, most_views(network.card)}):
-            found = list(_tell(held.group, ask_contest(add_views(network, views), held), views))
+        for count in sorted({1, most_views(network.card) if views else 1}):
+            found = list(_tell(held.group, ask_contest(add_views(network, count), held), count))
             measured += found
             score = found[0]
             progress.say(f"{network.card.name}: {score.name} {score.value:.4f} on {held.group.name}")

@@ -257,6 +257,8 @@ class Validation(Frozen):
     """Parts of a cross-validation over what is learned, on which thresholds are chosen instead. 0: none."""
     fold_steps: int | None = Field(default=None, gt=0)
     """Steps of the schedule of each part; by default as many as the run itself has."""
+    views: bool = True
+    """Whether what test-time views bring is measured at the end, too."""
     scorer: bool = False
     """Whether the score of an instance is learned there too, and taken if it orders images that it did not see better
     than the planes alone."""
