@@ -5,14 +5,17 @@ from datetime import timedelta
 
 import pytest
 from fastapi.routing import APIRoute
+from sqlalchemy import select
 
 from overtrace.host import app, jobs
 from overtrace.host.database import now
 from overtrace.host.jobs import Patience
 from overtrace.host.outcome import Outcome
+from overtrace.host.tables import Fact
 from overtrace.host.web import api, live, log, work
 from tests.support.web import (
     CANARY,
+    CANARY_IMAGE,
     END,
     GOOD,
     NOON,
@@ -48,9 +51,9 @@ def host(tmp_path_factory):
     ]
     downloads = [{"title": "Images", "file": "images.zip"}]
     phases = [
-        make_phase("test", boards=boards, downloads=downloads),
-        make_phase("trial", END, END + timedelta(days=9), test=False, downloads=downloads),
-        make_phase("blind", boards=[make_board("all", shown="after")]),
+        make_phase("test", boards=boards, downloads=downloads, ids="ids.txt"),
+        make_phase("trial", END, END + timedelta(days=9), test=False, downloads=downloads, ids="ids.txt"),
+        make_phase("blind", boards=[make_board("all", shown="after")], ids="ids.txt"),
     ]
     with serve_contest(tmp_path_factory.mktemp("secrets"), *phases) as served:
         yield served
@@ -106,6 +109,7 @@ def test_no_answer_of_a_test_phase_holds_a_byte_of_the_truth(host, olga, noon):
     whole = host.file.folder / "truth"
     for answer in answers:
         assert CANARY.encode() not in answer.content, answer.url
+        assert CANARY_IMAGE.encode() not in answer.content, answer.url
         assert SECRET_IMAGE.encode() not in answer.content, answer.url
         assert str(whole).encode() not in answer.content, answer.url
 
@@ -148,7 +152,7 @@ def test_a_worker_elsewhere_is_told_nothing_of_the_truth_but_its_digest(host, ad
     answers.append(worker.get(f"{work}/patience"))
     assert {answer.status_code for answer in answers} == {200}
     for answer in answers:
-        for secret in (CANARY, SECRET_IMAGE, str(host.file.folder)):
+        for secret in (CANARY, CANARY_IMAGE, SECRET_IMAGE, str(host.file.folder)):
             assert secret not in answer.text
 
 
@@ -162,6 +166,15 @@ def test_no_file_of_the_truth_has_an_address(host, ada, noon):
     ]
     places += ["/static/..%2f..%2f..%2fcontest%2ftruth%2fa.csv", "/data/test/0", "/data/test/2", "/data/truth/a.csv"]
     assert [browser.get(place).status_code for place in places] == [404, 404, 404, 404, 404, 404, 404, 422]
+
+
+def test_no_row_of_the_database_has_the_name_of_a_canary(host):
+    assert (host.file.folder / "truth" / f"{CANARY_IMAGE}.csv").is_file()
+    with host.settings.database.read() as session:
+        (known,) = [fact.value for fact in session.scalars(select(Fact)) if fact.name == "canaries:test"]
+        assert len(known["digests"]) == 1
+        lines = session.connection().connection.iterdump()
+        assert not [line for line in lines if CANARY_IMAGE in line]
 
 
 def test_the_web_process_is_told_no_path_of_truth_or_lists(host):

@@ -17,6 +17,7 @@ import yaml
 
 from overtrace.host.app import create_app
 from overtrace.host.blobs import open_blobs
+from overtrace.host.canaries import find_canaries, state_canaries
 from overtrace.host.contest_file import ContestFile, read_contest
 from overtrace.host.database import now
 from overtrace.host.jobs import Claimed
@@ -43,6 +44,8 @@ CANARY = "7173.57241"
 """Stands in the truth and nowhere else."""
 SECRET_IMAGE = "canaryimage"
 """Stands in a list of a board and nowhere else."""
+CANARY_IMAGE = "plot_7173"
+"""An image that stands in the truth, and in no list, where the phases have the list ``ids.txt``."""
 PERFECT = f"x,y\n0,0\n{CANARY},0\n".encode()
 GOOD = b"x,y\n0,0\n7173,0\n5000,0\n"
 POOR = b"x,y\n0,0\n900,0\n5000,0\n"
@@ -67,6 +70,9 @@ def write_contest(folder: Path, *phases: dict[str, Any], **facts: Any) -> Contes
     (folder / "truth").mkdir(parents=True, exist_ok=True)
     (folder / "truth" / "a.csv").write_bytes(PERFECT)
     (folder / "private.txt").write_text(f"a\n{SECRET_IMAGE}\n")
+    (folder / "ids.txt").write_text("a\n")
+    if all(phase.get("ids") for phase in phases) and phases:
+        (folder / "truth" / f"{CANARY_IMAGE}.csv").write_text("x,y\n11,12\n")
     (folder / "images.zip").write_bytes(b"images")
     content = {
         "name": "trees",
@@ -198,6 +204,7 @@ def serve_contest(
     database, clock = open_store(f"sqlite:///{folder / 'host.db'}"), Clock()
     with database.write() as session:
         state_truths(session, digest_truths(file.contest, file.folder))
+        state_canaries(session, file.contest, find_canaries(file.contest, file.folder))
     settings = Settings(
         publish(file),
         "http://127.0.0.1",

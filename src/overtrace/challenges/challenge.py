@@ -44,6 +44,8 @@ class Question:
     pixel_size_m: float = 1.0
     """Metres in a unit of the coordinates of trees and points; of buildings, units of the coordinates in a pixel."""
     workers: int = 1
+    listed: Path | None = None
+    """A list of the images that an answer is for; what else the truth has is as if it were not there."""
 
 
 @dataclass(frozen=True, slots=True)

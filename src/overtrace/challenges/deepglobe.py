@@ -7,7 +7,7 @@ Source:
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,6 +137,7 @@ def judge(question: Question) -> Verdict:
     """Score the files of an answer."""
     name = DEEPGLOBE.choose_profile(question)
     truth = read_footprints(question.truth, answer=False, pixel_size=question.pixel_size_m)
+    truth = keep_listed(truth, question.listed)
     answer = read_footprints(question.answers, answer=True, pixel_size=question.pixel_size_m)
     ids = None if question.ids is None else _read_list(question.ids, truth)
     found = score_footprints(truth, answer, RULES[name], ids)
@@ -170,6 +171,16 @@ def judge(question: Question) -> Verdict:
     return Verdict(DEEPGLOBE.name, name, found.score, {"cities": cities}, cities, images, _sample(found), explain)
 
 
+def keep_listed(truth: Footprints, listed: Path | None) -> Footprints:
+    """The images of a list; all without one."""
+    if listed is None:
+        return truth
+    names = _read_list(listed, truth)
+    kept = np.isin(truth.images, names)
+    parts = {name: getattr(truth, name)[kept] for name in ("images", "polygons", "confidence")}
+    return replace(truth, named=frozenset(names), **parts)
+
+
 def _read_list(path: Path, truth: Footprints) -> list[str]:
     """The images that count, all of which the truth has."""
     names = read_ids(path)
@@ -182,16 +193,19 @@ def _read_list(path: Path, truth: Footprints) -> list[str]:
 def check(claim: Claim) -> Inspection:
     """All that is wrong with the files of an answer: rows, polygons, confidences, and which images it names."""
     faults: list[Fault] = []
+    strangers: frozenset[str] = frozenset()
     answer = find_footprints(claim.answers, faults, answer=True)
     if claim.truth is not None:
-        truth = read_footprints(claim.truth, answer=False)
+        truth = keep_listed(read_footprints(claim.truth, answer=False), claim.listed)
         if not truth.named:
             raise BadAnswer(f"{claim.truth} has no image to score: name one in each row")
         if claim.ids is not None:
             _read_list(claim.ids, truth)
         faults += [*_find_name_faults(answer, truth.named, "the truth"), *_find_other_system(answer, truth)]
     elif claim.ids is not None:
-        faults += _find_name_faults(answer, frozenset(read_ids(claim.ids)), "the list")
+        listed = frozenset(read_ids(claim.ids))
+        strangers = answer.named - listed
+        faults += _find_name_faults(answer, listed, "the list")
     elif not answer.named and not faults:
         faults.append(Fault(answer.shown, "", "it names no image", "answer every image"))
     notes = []
@@ -200,7 +214,7 @@ def check(claim: Claim) -> Inspection:
             Fault(answer.shown, "", "there is no building in it", "an empty answer is allowed, and finds none")
         )
     counts = {"images": len(answer.named), "buildings": len(answer.images)}
-    return Inspection(faults, notes, counts)
+    return Inspection(faults, notes, counts, strangers)
 
 
 def _sample(found: BuildingScore) -> Sample:

@@ -29,7 +29,7 @@ def explain(question: Question, labels: Labels, score: SceneScore, choose: Choos
         score: its outcome.
         choose: which images are drawn.
     """
-    pairs = pair_files(question.truth, question.answers)
+    pairs = pair_files(question.truth, question.answers, listed=question.listed)
     if question.ids is not None:
         pairs = choose_pairs(pairs, question.ids)
     names = name_classes(labels)

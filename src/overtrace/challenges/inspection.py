@@ -21,6 +21,8 @@ class Claim:
     """Empty for that of the protocol."""
     classes: int = 0
     """How many classes an index PNG has, from label 0 (own)."""
+    listed: Path | None = None
+    """With truth: a list of the images that an answer is for; what else the truth has is as if it were not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Inspection:
     """What is allowed, but hardly meant, such as an answer without a detection."""
     counts: dict[str, int] = field(default_factory=dict)
     """How many there are of files, images, detections."""
+    strangers: frozenset[str] = frozenset()
+    """Names or ids of images that the answer speaks of and the list has not; not in what is written to a file."""
 
     def as_json(self, protocol: str, profile: str) -> dict[str, Any]:
         """What is written to a file."""

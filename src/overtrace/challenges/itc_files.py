@@ -108,7 +108,8 @@ def check_answer(
         if len(results.annotations) == 0
     ]
     counts = {"files": len(found), "images": len(images), "detections": sum(map(len, found))}
-    return Inspection(faults, notes, counts)
+    strangers = np.setdiff1d(images, images if listed is None else listed.images)
+    return Inspection(faults, notes, counts, frozenset(f"{image:.0f}" for image in strangers.tolist()))
 
 
 Loaded = list[tuple[Member, Results]]

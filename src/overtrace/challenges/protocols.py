@@ -46,7 +46,9 @@ def score_files(protocol: str, question: Question) -> Verdict:
         return challenge.score(question)
     except BadAnswer as error:
         # Scoring stops at the first stage that fails, and knows masks by their data set alone.
-        claim = Claim(question.answers, question.truth, question.ids, question.profile, question.classes)
+        claim = Claim(
+            question.answers, question.truth, question.ids, question.profile, question.classes, question.listed
+        )
         faults = check_files(protocol, claim).faults
         raise (refuse(faults) if faults else error) from error
 

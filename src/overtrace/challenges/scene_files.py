@@ -7,6 +7,7 @@ from pathlib import Path
 
 from overtrace.challenges.submission import Limits, Member, find_members
 from overtrace.formats.faults import Fault, refuse
+from overtrace.formats.id_lists import read_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +19,37 @@ class Pair:
     answer: Member
 
 
-def pair_files(truth: Path, answer: Path, limits: Limits | None = None, *, lenient: bool = False) -> list[Pair]:
+def pair_files(
+    truth: Path,
+    answer: Path,
+    limits: Limits | None = None,
+    *,
+    lenient: bool = False,
+    listed: Path | None = None,
+) -> list[Pair]:
     """The PNGs of truth and answer, by name.
 
     Args:
         lenient: files without a partner are left out.
+        listed: a list of the images of the truth that are asked for; all unless told.
     Raises:
         BadAnswer: if one has no partner.
     """
     faults: list[Fault] = []
-    true, found = read_names(truth, faults, limits), read_names(answer, faults, limits)
+    true, found = keep_listed(read_names(truth, faults, limits), listed), read_names(answer, faults, limits)
     if not lenient:
         faults += find_name_faults(answer, found, true)
     if faults:
         raise refuse(faults)
     return [Pair(name, true[name], found[name]) for name in sorted(true.keys() & found.keys())]
+
+
+def keep_listed(members: dict[str, Member], listed: Path | None) -> dict[str, Member]:
+    """The images of a list; all without one."""
+    if listed is None:
+        return members
+    names = frozenset(read_ids(listed))
+    return {name: member for name, member in members.items() if name in names}
 
 
 def find_name_faults(answer: Path, found: Collection[str], wanted: Collection[str]) -> list[Fault]:

@@ -10,7 +10,7 @@ Source:
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import add
 from pathlib import Path
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from overtrace.challenges.challenge import Challenge, Choose, Question, Row, Sample, Verdict
 from overtrace.challenges.devkit import count_like_devkit, read_any
 from overtrace.challenges.inspection import Claim, Inspection
-from overtrace.challenges.scene_files import Pair, find_name_faults, pair_files, read_names
+from overtrace.challenges.scene_files import Pair, find_name_faults, keep_listed, pair_files, read_names
 from overtrace.challenges.submission import Member
 from overtrace.errors import BadAnswer, BadOption
 from overtrace.formats.faults import Fault, gather, refuse
@@ -188,7 +188,7 @@ def judge(labels: Labels, question: Question) -> Verdict:
 def judge_labels(labels: Labels, profile: str, question: Question) -> Verdict:
     """Score the files of an answer in any classes."""
     lenient = profile == DEVKIT
-    pairs = pair_files(question.truth, question.answers, lenient=lenient)
+    pairs = pair_files(question.truth, question.answers, lenient=lenient, listed=question.listed)
     if question.ids is not None:
         pairs = choose_pairs(pairs, question.ids)
     found = (score_pairs_like_devkit if lenient else score_pairs)(pairs, labels, question.workers)
@@ -244,19 +244,21 @@ def check(labels: Labels, claim: Claim) -> Inspection:
     """All that is wrong with the files of an answer: names, kinds, sizes and labels of all images."""
     faults: list[Fault] = []
     found = read_names(claim.answers, faults)
+    listed = found.keys() if claim.ids is None or claim.truth is not None else read_ids(claim.ids)
+    strangers = frozenset(found).difference(listed)
     if claim.profile == DEVKIT:
-        return _check_like_devkit(claim, found, faults)
+        return replace(_check_like_devkit(claim, found, faults), strangers=strangers)
     true: dict[str, Member] = {}
     if claim.truth is not None:
         broken: list[Fault] = []
-        true = read_names(claim.truth, broken)
+        true = keep_listed(read_names(claim.truth, broken), claim.listed)
         if broken:
             raise refuse(broken)
         if claim.ids is not None:
             _read_list(claim.ids, true)
         faults += find_name_faults(claim.answers, found, true)
     elif claim.ids is not None:
-        faults += find_name_faults(claim.answers, found, read_ids(claim.ids))
+        faults += find_name_faults(claim.answers, found, listed)
     allowed = labels.allowed
     for name, member in sorted(found.items()):
         truth = read_labels(true[name].read(), true[name].shown) if name in true else None
@@ -264,7 +266,7 @@ def check(labels: Labels, claim: Claim) -> Inspection:
             answer = read_labels(member.read(), member.shown)
             faults += _find_label_faults(np.bincount(answer.labels.ravel(), minlength=256), labels, allowed, member)
             faults += [] if truth is None else _find_size_faults(answer, truth, member)
-    return Inspection(faults, [], {"files": len(found), "images": len(found)})
+    return Inspection(faults, [], {"files": len(found), "images": len(found)}, strangers)
 
 
 def _check_like_devkit(claim: Claim, found: dict[str, Member], faults: list[Fault]) -> Inspection:
@@ -273,7 +275,7 @@ def _check_like_devkit(claim: Claim, found: dict[str, Member], faults: list[Faul
     for member in found.values():
         with gather(faults, member.shown):
             kept += read_any(member) is not None
-    true = set(found) if claim.truth is None else read_names(claim.truth, faults).keys()
+    true = set(found) if claim.truth is None else keep_listed(read_names(claim.truth, faults), claim.listed).keys()
     if not faults and not (kept and true & found.keys()):
         faults.append(
             Fault(str(claim.answers), "", "no map of one band is of an image of the truth", "send index PNGs")

@@ -154,7 +154,8 @@ def check(claim: Claim) -> Inspection:
     notes = []
     if trees == 0:
         notes.append(Fault(answer.shown, "", "there is no tree in it", "an empty answer is allowed, and finds none"))
-    return Inspection(faults, notes, {"images": len(answer.images), "trees": trees})
+    strangers = frozenset(answer.images).difference(answer.images if ids is None or truth is not None else ids)
+    return Inspection(faults, notes, {"images": len(answer.images), "trees": trees}, strangers)
 
 
 def _sample(found: TreeScore) -> Sample:

@@ -31,6 +31,7 @@ def check(
     _needs_host()
     import os
 
+    from overtrace.host.canaries import find_canaries
     from overtrace.host.contest_file import find_data_faults, inspect_contest, list_gaps
 
     found, faults = inspect_contest(file)
@@ -52,6 +53,9 @@ def check(
     rule = contest.profile or "the first profile"
     typer.echo(f"{file} is in order: {contest.title} ({contest.challenge}, {rule})")
     typer.echo(_describe_phases(contest, datetime.now(UTC)))
+    for truth, laid in find_canaries(contest, found.folder).items():
+        if laid:
+            typer.echo(f"canaries: {len(laid):,} images of {truth} are in no list: they are not scored")
     for gap in list_gaps(contest):
         typer.echo(f"missing: {gap}")
     if trials:
@@ -116,6 +120,29 @@ def archive(
     typer.echo(f"it holds {'what is true, ' if with_truth else ''}accounts and the signing key: keep it to yourself")
     typer.echo(f"look into it:  overtrace audit verify {out}")
     typer.echo(f"open it:       overtrace host {out}")
+
+
+@app.command()
+def canaries(
+    file: Annotated[Path, typer.Argument(help="The contest file.")],
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Of each truth; of each data set if it has several.")] = 3,
+) -> None:
+    """Write made-up images into the truth of test phases, which tell when somebody has seen it.
+
+    Such an image has objects of another one, turned upside down, and a name or id like the others. It stands in no list
+    (ids) and is never scored; an answer that names one is refused like any with a wrong name, and organisers see it.
+    For COCO files, tables of buildings and folders of index PNGs. Do it before the contest opens: it changes the truth,
+    and workers and backups need the new one.
+    """
+    _needs_host()
+    from overtrace.host.canaries import lay_canaries
+    from overtrace.host.contest_file import read_contest
+
+    found = read_contest(file)
+    for truth, laid in lay_canaries(found.contest, found.folder, count).items():
+        typer.echo(f"laid {laid:,} canaries in {found.resolve(truth)}")
+    typer.echo(f"look at it:  overtrace contest check {file} --dry-run")
+    typer.echo("if the host runs: start it and its workers again, and rescore what was scored")
 
 
 @app.command()

@@ -151,7 +151,8 @@ class Phase(Frozen):
     truth: Inside | None = None
     """What answers are scored against; null where nothing is sent in."""
     ids: Inside | None = None
-    """A list of the images that an answer may name, for the check before scoring, which costs no try."""
+    """A list of the images that an answer may name, for the check before scoring, which costs no try; what else the
+    truth has is not scored."""
     limits: Limits = Limits()
     """Of each team."""
     boards: tuple[Board, ...] = ()

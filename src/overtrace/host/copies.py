@@ -1,4 +1,5 @@
-"""What may be a copy, or one person with several accounts: told to organisers, who look into it.
+"""What may be a copy, one person with several accounts, or truth that somebody has seen: told to organisers, who look
+into it.
 
 Nothing follows by itself: friends have like names, and an easy data set gives like scores.
 """
@@ -15,6 +16,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from overtrace.errors import NotFound
+from overtrace.host.canaries import list_named
 from overtrace.host.events import record
 from overtrace.host.names import clean_line, fold
 from overtrace.host.tables import Fact, Member, Person, Score, State, Submission, Team
@@ -33,14 +35,14 @@ class Trace:
     """Something of a team."""
 
     team: str
-    """Its id."""
+    """Its id; empty for someone in no team."""
     about: str
     """What of it: a submission by its number and phase, or someone's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Two teams, or more, with something alike."""
+    """Two teams, or more, with something alike; or one that names canaries."""
 
     what: str
     traces: tuple[Trace, ...]
@@ -55,7 +57,13 @@ class Finding:
 def find_alike(session: Session) -> list[Finding]:
     """All that is alike of different teams, the strongest kinds first."""
     verdicts = [*_find_same_verdicts(session), *_find_near_results(session)]
-    return [*_find_same_files(session), *verdicts, *_find_accounts(session)]
+    return [*_find_canaries(session), *_find_same_files(session), *verdicts, *_find_accounts(session)]
+
+
+def list_leaks(session: Session) -> list[Finding]:
+    """Answers that name canaries, as far as nobody has looked into them."""
+    seen = read_seen(session)
+    return [finding for finding in _find_canaries(session) if finding.key not in seen]
 
 
 def read_seen(session: Session) -> dict[str, str]:
@@ -78,6 +86,13 @@ def mark_seen(session: Session, key: str, said: str, at: datetime, actor: str) -
         session.add(fact)
     fact.value = {**fact.value, key: clean_line(said, "what was found out", 300) or "looked into"}
     record(session, actor, "finding.seen", f"finding:{key}", at)
+
+
+def _find_canaries(session: Session) -> Iterator[Finding]:
+    for subject, said in list_named(session):
+        kind, _, number = subject.partition(":")
+        team, who = (number, "") if kind == "team" else ("", f"{subject}, ")
+        yield Finding("Images named that only the truth has", tuple(Trace(team, f"{who}{text}") for text in said))
 
 
 def _find_same_files(session: Session) -> Iterator[Finding]:

@@ -64,18 +64,21 @@ def list_originals(contest: Contest, phase: Phase, folder: Path) -> list[Origina
     if phase.images is None:
         raise BadContest(f"phase {phase.name} has no images: name the folder or zip of them, to run containers on it")
     place = folder / phase.images
+    ids = None if phase.ids is None else folder / phase.ids
     members = [member for member in open_answer(place) if member.name.lower().endswith(SUFFIXES)]
     if contest.challenge == "itc" or contest.profile.startswith("coco-"):
-        return _match_coco(folder / phase.truth, place, members)
-    return _match_names(contest, None if phase.ids is None else folder / phase.ids, place, members)
+        return _match_coco(folder / phase.truth, ids, place, members)
+    return _match_names(contest, ids, place, members)
 
 
-def _match_coco(truth: Path, place: Path, members: Sequence[Member]) -> list[Original]:
+def _match_coco(truth: Path, ids: Path | None, place: Path, members: Sequence[Member]) -> list[Original]:
     """By the name of the file; where several have it, by the folder that is named as the data set."""
+    from overtrace.challenges.itc_check import choose_images
     from overtrace.challenges.itc_files import read_truth
 
     originals = []
-    for data_set in read_truth(truth):
+    data_sets = read_truth(truth)
+    for data_set in data_sets if ids is None else choose_images(data_sets, ids):
         for number, file in zip(data_set.images.tolist(), data_set.files, strict=False):
             stem = PurePosixPath(file.replace("\\", "/")).stem
             found = [member for member in members if PurePosixPath(member.name).stem == stem]

@@ -12,6 +12,7 @@ from sqlalchemy import Update, select, update
 from sqlalchemy.orm import Session
 
 from overtrace.host import rescoring, submissions
+from overtrace.host.canaries import watch
 from overtrace.host.contest import Contest, Frozen
 from overtrace.host.ids import new_id
 from overtrace.host.outcome import Outcome
@@ -113,6 +114,8 @@ def finish(
     if job.scoring_id is not None:
         rescoring.finish(session, contest, job, outcome, at)
         return True
+    sent = job.submission
+    watch(session, sent.phase, outcome, f"submission {sent.number} ({sent.phase})", f"team:{sent.team_id}", at)
     if outcome.kind == "scored":
         done = submissions.finish_scored(session, contest, claimed.submission, outcome, at)
     else:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from overtrace.errors import BadOption, OvertraceError
 from overtrace.host.blobs import Blobs, open_blobs
+from overtrace.host.canaries import find_canaries, state_canaries
 from overtrace.host.contest import Frozen
 from overtrace.host.contest_file import ContestFile, read_contest
 from overtrace.host.database import Database, now, open_database
@@ -77,7 +78,9 @@ def work(orders: Orders, stop: threading.Event) -> None:
 def tell_host(database: Database, file: ContestFile) -> None:
     """What is true, and by which code answers are scored; and say which boards show something else."""
     digests, scorer = digest_truths(file.contest, file.folder), name_scorer()
+    canaries = find_canaries(file.contest, file.folder)
     with database.write() as session:
+        state_canaries(session, file.contest, canaries)
         if state_truths(session, digests, scorer):
             record(session, "host", "truth.stated", "host", now(), scorer=scorer, truths=digests)
         changed = list_changed(session, file.contest)

@@ -22,7 +22,7 @@ from overtrace.formats.faults import Fault, Refused
 from overtrace.host.columns import pick_columns
 from overtrace.host.contest import Column, Contest, Effort, Frozen, Phase
 from overtrace.host.draws import measure, pack
-from overtrace.host.outcome import MOST_FAULTS, MOST_LETTERS, Flaw, Mark, Outcome, break_off
+from overtrace.host.outcome import MOST_FAULTS, MOST_LETTERS, MOST_STRANGERS, Flaw, Mark, Outcome, break_off
 
 PACKAGE = Path(overtrace.__file__).parent
 CODE = ("challenges/*.py", "formats/*.py", "scoring/*.py", "host/columns.py", "host/marking.py")
@@ -96,22 +96,26 @@ def make_task(contest: Contest, phase: Phase, folder: Path, answer: Path) -> Tas
 def mark(task: Task) -> Outcome:
     """Check an answer, and score it if it is in order."""
     try:
-        faults = check_files(task.challenge, Claim(task.answer, None, task.ids, task.profile, task.classes)).faults
-        if faults:
-            return _reject(task, faults)
-        begin = time.monotonic()
-        verdicts = [score_files(task.challenge, _ask(task, board)) for board in task.boards]
-        outcome = settle(task, verdicts)
-        taken_s = time.monotonic() - begin
-        # To draw takes about as long again; a score is not given up for it.
-        if task.pictured and outcome.kind == "scored" and taken_s * 3 < task.effort.seconds:
-            names = [board.name for board in task.boards]
-            return _illustrate(task, outcome, verdicts[names.index(task.pictured)])
-        return outcome
+        found = check_files(task.challenge, Claim(task.answer, None, task.ids, task.profile, task.classes))
+        strangers = tuple(name[:MOST_LETTERS] for name in sorted(found.strangers)[:MOST_STRANGERS])
+        outcome = _reject(task, found.faults) if found.faults else _score(task)
+        return outcome.model_copy(update={"strangers": strangers})
     except BadAnswer as error:
         return _refuse(task, error)
     except OvertraceError as error:
         return break_off(str(error))
+
+
+def _score(task: Task) -> Outcome:
+    begin = time.monotonic()
+    verdicts = [score_files(task.challenge, _ask(task, board)) for board in task.boards]
+    outcome = settle(task, verdicts)
+    taken_s = time.monotonic() - begin
+    # To draw takes about as long again; a score is not given up for it.
+    if task.pictured and outcome.kind == "scored" and taken_s * 3 < task.effort.seconds:
+        names = [board.name for board in task.boards]
+        return _illustrate(task, outcome, verdicts[names.index(task.pictured)])
+    return outcome
 
 
 def settle(task: Task, verdicts: Sequence[Verdict]) -> Outcome:
@@ -149,7 +153,13 @@ def _illustrate(task: Task, outcome: Outcome, verdict: Verdict) -> Outcome:
 
 def _ask(task: Task, board: BoardTask) -> Question:
     return Question(
-        task.truth, task.answer, task.profile, board.ids, classes=task.classes, pixel_size_m=task.pixel_size, workers=1
+        task.truth,
+        task.answer,
+        task.profile,
+        board.ids or task.ids,
+        classes=task.classes,
+        pixel_size_m=task.pixel_size,
+        listed=task.ids,
     )
 
 

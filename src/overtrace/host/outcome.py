@@ -8,6 +8,7 @@ from overtrace.host.contest import Frozen
 
 MOST_FAULTS = 1000
 MOST_LETTERS = 300
+MOST_STRANGERS = 10_000
 MOST_LINE_BYTES = 64 * 2**20
 """Of an outcome on its way."""
 
@@ -63,6 +64,8 @@ class Outcome(Frozen):
     """Digest of what it was scored against."""
     sheet: str = ""
     """SHA-256 of the pictures of its errors, one of the blobs; empty for none."""
+    strangers: tuple[str, ...] = Field(default=(), max_length=MOST_STRANGERS)
+    """Images that the answer names and the list has not: one of them may be a canary."""
     blobs: dict[str, str] = Field(default_factory=dict)
     """What is kept beside the database, in base64 by its SHA-256."""
 

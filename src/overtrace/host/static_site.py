@@ -20,6 +20,7 @@ from sqlalchemy import select
 from overtrace.errors import BadOption
 from overtrace.host.app import create_app
 from overtrace.host.blobs import open_blobs
+from overtrace.host.canaries import NAMED
 from overtrace.host.contest_file import read_contest
 from overtrace.host.database import Database
 from overtrace.host.public import publish
@@ -164,7 +165,7 @@ def _write_log(database: Database) -> bytes:
     writer = csv.writer(text)
     writer.writerow(["number", "at", "actor", "action", "subject", "sha256"])
     with database.read() as session:
-        for event in session.scalars(select(Event).order_by(Event.id)):
+        for event in session.scalars(select(Event).where(Event.action != NAMED).order_by(Event.id)):
             writer.writerow([event.id, event.at.isoformat(), event.actor, event.action, event.subject, event.digest])
     return text.getvalue().encode()
 

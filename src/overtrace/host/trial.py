@@ -10,12 +10,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from overtrace.challenges.answer_rows import write_row
+from overtrace.challenges.canaries import find_kind
 from overtrace.challenges.challenge import Question
 from overtrace.challenges.footprint_files import COLUMNS
 from overtrace.challenges.protocols import score_files
+from overtrace.challenges.scene_files import keep_listed, read_names
 from overtrace.challenges.submission import open_answer
 from overtrace.errors import BadAnswer, BadOption
 from overtrace.formats.faults import Fault, parse
+from overtrace.formats.id_lists import read_ids
 from overtrace.host.columns import pick_columns
 from overtrace.host.contest import Board, Contest
 from overtrace.host.contest_file import ContestFile
@@ -34,12 +37,13 @@ class Trial:
 def ask(file: ContestFile, phase: int, board: Board, answers: Path, workers: int = 1) -> Question:
     """What is asked of the scorer for a board."""
     contest = file.contest
-    truth = contest.phases[phase].truth
-    if truth is None:
-        raise ValueError(f"phase {contest.phases[phase].name} has no truth")
-    ids = None if board.ids is None else file.resolve(board.ids)
-    options = contest.classes, contest.pixel_size, workers
-    return Question(file.resolve(truth), answers, contest.profile, ids, None, *options)
+    asked = contest.phases[phase]
+    if asked.truth is None:
+        raise ValueError(f"phase {asked.name} has no truth")
+    listed = None if asked.ids is None else file.resolve(asked.ids)
+    ids = listed if board.ids is None else file.resolve(board.ids)
+    options = contest.classes, contest.pixel_size, workers, listed
+    return Question(file.resolve(asked.truth), answers, contest.profile, ids, None, *options)
 
 
 def try_boards(file: ContestFile, workers: int = 1) -> tuple[list[Trial], list[Fault]]:
@@ -55,7 +59,8 @@ def try_boards(file: ContestFile, workers: int = 1) -> tuple[list[Trial], list[F
         if phase.truth is None:
             continue
         with TemporaryDirectory() as folder:
-            answer = make_trial(file.contest, file.resolve(phase.truth), Path(folder))
+            listed = None if phase.ids is None else file.resolve(phase.ids)
+            answer = make_trial(file.contest, file.resolve(phase.truth), Path(folder), listed)
             for j, board in enumerate(phase.boards):
                 key: tuple[str | int, ...] = ("phases", i, "boards", j)
                 try:
@@ -69,19 +74,32 @@ def try_boards(file: ContestFile, workers: int = 1) -> tuple[list[Trial], list[F
     return trials, faults
 
 
-def make_trial(contest: Contest, truth: Path, folder: Path) -> Path:
+def make_trial(contest: Contest, truth: Path, folder: Path, listed: Path | None = None) -> Path:
     """An answer that says what is true.
 
     Args:
         contest: whose truth it is; most have the same files on both sides.
         truth: in order.
         folder: empty, for what has to be written otherwise.
+        listed: a list of the images that an answer is for.
     """
     if contest.challenge == "itc" or contest.profile.startswith("coco-"):
         return _find_all(truth, folder)
     if contest.challenge == "deepglobe":
-        return _find_buildings(truth, folder)
+        return _find_buildings(truth, folder, listed)
+    if listed is not None and find_kind(contest.challenge, contest.profile) == "scenes":
+        return _find_scenes(truth, folder, listed)
     return truth
+
+
+def _find_scenes(truth: Path, folder: Path, listed: Path) -> Path:
+    scenes = read_names(truth, [])
+    kept = keep_listed(scenes, listed)
+    if len(kept) == len(scenes):
+        return truth
+    for name, member in kept.items():
+        (folder / f"{name}.png").write_bytes(member.read())
+    return folder
 
 
 def _find_all(truth: Path, folder: Path) -> Path:
@@ -102,15 +120,17 @@ def _find_all(truth: Path, folder: Path) -> Path:
     return folder
 
 
-def _find_buildings(truth: Path, folder: Path) -> Path:
+def _find_buildings(truth: Path, folder: Path, listed: Path | None) -> Path:
     """Rows with a confidence; vector files need none."""
     tables = [member for member in open_answer(truth) if member.name.lower().endswith((".csv", ".txt"))]
     if not tables:
         return truth
     csv.field_size_limit(2**27)
     rows = [write_row(*COLUMNS, "Confidence")]
+    names = None if listed is None else {COLUMNS[0], *read_ids(listed)}
     for member in tables:
         text = io.StringIO(member.read().decode("utf-8-sig"), newline="")
-        rows += [write_row(*row[:3], 1) for row in csv.reader(text) if row[2:] and not row[0].startswith("#")]
+        known = [row for row in csv.reader(text) if row[2:] and not row[0].startswith("#")]
+        rows += [write_row(*row[:3], 1) for row in known if names is None or row[0].strip() in names]
     (folder / "answer.csv").write_text("\n".join([*rows, ""]))
     return folder / "answer.csv"

@@ -18,6 +18,7 @@ from overtrace import __version__
 from overtrace.errors import NotFound, Refused
 from overtrace.host import deliveries
 from overtrace.host import submissions as store
+from overtrace.host.canaries import watch_check
 from overtrace.host.contest import Phase
 from overtrace.host.deliveries import FILES, find_delivery, find_gaps
 from overtrace.host.outcome import Outcome
@@ -165,7 +166,9 @@ def check_upload(request: Request, upload_id: str, host: Host, known: Submitter)
         raise Refused(f"upload {upload_id} has {upload.received:,} of {upload.size:,} bytes, or has ended: send it")
     place = host.uploads.spool / upload_id
     phase = find_scored_phase(host.contest, upload.phase)
-    return _show_check(request.app.state.preflight.check(phase, upload.name, lambda path: os.link(place, path)))
+    outcome = request.app.state.preflight.check(phase, upload.name, lambda path: os.link(place, path))
+    watch_check(host.database, phase.name, outcome, known.id, known.at)
+    return _show_check(outcome)
 
 
 @router.post("/uploads/{upload_id}/complete")
@@ -214,9 +217,10 @@ async def check(request: Request, phase: str, name: Annotated[str, Query(max_len
     found = find_scored_phase(host.contest, phase)
     aside = await _read_aside(request, host)
     try:
-        return _show_check(
-            await run_sync(request.app.state.preflight.check, found, name, lambda path: shutil.move(aside, path))
-        )
+        preflight = request.app.state.preflight
+        outcome = await run_sync(preflight.check, found, name, lambda path: shutil.move(aside, path))
+        await run_sync(watch_check, host.database, found.name, outcome, known.id, known.at)
+        return _show_check(outcome)
     finally:
         if os.path.exists(aside):
             os.unlink(aside)

@@ -8,6 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from overtrace.host import organising
 from overtrace.host import submissions as store
+from overtrace.host.copies import list_leaks
 from overtrace.host.dossiers import find_lacks
 from overtrace.host.organising import Filter
 from overtrace.host.rescoring import list_changed
@@ -35,6 +36,7 @@ def overview(request: Request, host: Host, known: Organiser) -> Response:
             "letters": organising.list_letters(session),
             "counts": organising.count_states(session),
             "changed": list_changed(session, host.contest),
+            "leaks": list_leaks(session),
         }
         return render(request, "organise.html", {"boards": boards, **facts})
 

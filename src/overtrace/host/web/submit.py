@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from overtrace.errors import OvertraceError
 from overtrace.host import submissions
+from overtrace.host.canaries import watch_check
 from overtrace.host.preflight import find_scored_phase
 from overtrace.host.sending import send_file
 from overtrace.host.teams import find_team
@@ -66,6 +67,7 @@ def check(
                 copy.write(part)
 
     outcome = request.app.state.preflight.check(found, file.filename or "answer", write)
+    watch_check(host.database, found.name, outcome, known.id, known.at)
     return render(request, "checked.html", {"outcome": outcome, "name": file.filename, "phase": found})
 
 
