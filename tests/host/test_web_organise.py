@@ -1,5 +1,6 @@
 """What organisers do: hide and show again, score once more, look at the log and at letters; and workers elsewhere."""
 
+import re
 import threading
 from datetime import timedelta
 
@@ -157,3 +158,20 @@ def test_a_disqualified_team_leaves_all_boards_and_sends_nothing_in_until_that_i
     assert post(host.enter(ada), "/account", f"{here}/disqualify", why="x").status_code == 403
     log = browser.get(f"/organise/log?subject=team:{team}").text
     assert [word in log for word in ("team.disqualified", "team.reinstated", "why=Two accounts")] == [True] * 3
+
+
+def test_what_was_taken_back_is_restored_from_a_page_of_organisers(host, olga):
+    uma, vic = host.add_person("Uma"), host.add_person("Vic")
+    host.add_team("Returners", uma, vic)
+    assert post(host.enter(vic), "/team", "/team/leave", sure="yes").status_code == 303
+    browser, page = host.enter(olga), "/organise/undo"
+    text = browser.get(page).text
+    assert "Vic, member" in text
+    places = re.findall(r'action="(/organise/undo/member/\w+)"', text)
+    assert post(browser, page, places[0]).status_code == 303
+    assert "Vic" in host.enter(uma).get("/team").text
+    again = post(browser, "/organise", places[0])
+    assert (again.status_code, "Vic is in team Returners" in again.text) == (409, True)
+    other = host.enter(uma)
+    assert other.get(page).status_code == 403
+    assert post(other, "/team", places[0]).status_code == 403

@@ -42,6 +42,7 @@ from overtrace.host.web import (
     team,
     teams,
     tokens,
+    undo,
     winners,
     work,
 )
@@ -54,7 +55,7 @@ from overtrace.host.winners import is_due, sweep
 
 PAGES = (
     *(front, boards, entry, account, tokens, team, teams, submit, submissions, delivery, winners),
-    *(organise, scorings, announcement, certificates, appeals, embed, copies),
+    *(organise, scorings, announcement, certificates, appeals, embed, copies, undo),
     pictures,
 )
 EXPIRE_S = 3600.0
