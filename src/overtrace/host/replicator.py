@@ -3,8 +3,6 @@
 import logging
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from overtrace.host import replicating
 from overtrace.host.blobs import Blobs, digest_file
 from overtrace.host.contest_file import ContestFile
 from overtrace.host.database import Database, now
+from overtrace.host.heartbeat import keep_beating
 from overtrace.host.isolation import find_engine
 from overtrace.host.jobs import Patience
 from overtrace.host.replicate import LOG as LOG_FILE
@@ -61,7 +60,10 @@ class Replicator:
                 self.stop.wait(self.idle_s)
 
     def _do(self, task: Task) -> None:
-        with self._keep_beating(task) as lost, tempfile.TemporaryDirectory(prefix="overtrace-delivery-") as scratch:
+        with (
+            keep_beating(lambda: self._beat(task), lambda: self.patience.lease_s / 3) as lost,
+            tempfile.TemporaryDirectory(prefix="overtrace-delivery-") as scratch,
+        ):
             try:
                 report = self._replicate(task, Path(scratch), lost)
             except NotWanted:
@@ -101,25 +103,6 @@ class Replicator:
         with self.database.write() as session:
             replicating.give_back(session, task, why, now(), self.patience, counted=counted)
 
-    @contextmanager
-    def _keep_beating(self, task: Task) -> Iterator[threading.Event]:
-        """Say again and again that this lives; the event is set when the delivery is lost."""
-        lost, done = threading.Event(), threading.Event()
-
-        def beat() -> None:
-            while not done.wait(self.patience.lease_s / 3):
-                try:
-                    with self.database.write() as session:
-                        if not replicating.beat(session, task, now(), self.patience):
-                            lost.set()
-                            return
-                except OvertraceError as error:
-                    LOG.warning("%s", error)
-
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
-            yield lost
-        finally:
-            done.set()
-            thread.join()
+    def _beat(self, task: Task) -> bool:
+        with self.database.write() as session:
+            return replicating.beat(session, task, now(), self.patience)

@@ -10,8 +10,6 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +20,7 @@ from overtrace.host.blobs import Blobs
 from overtrace.host.contest import Contest
 from overtrace.host.database import Database, now
 from overtrace.host.draws import unpack
+from overtrace.host.heartbeat import keep_beating
 from overtrace.host.jobs import Claimed, Patience
 from overtrace.host.marking import make_task, name_scorer
 from overtrace.host.outcome import Outcome, break_off
@@ -163,7 +162,7 @@ class Worker:
             why = f"worker {self.name} is {name_scorer()}, and the host wants {claimed.scorer}"
             self.queue.give_back(claimed, why, counted=False)
             raise WrongTruth(f"{why}: give it the overtrace of the host")
-        with _keep_beating(self.queue, claimed) as lost:
+        with keep_beating(lambda: self.queue.beat(claimed), lambda: self.queue.beat_s) as lost:
             try:
                 outcome = self._score(claimed, scorer, lost, place)
             except NotWanted:
@@ -207,29 +206,6 @@ class Worker:
             except OvertraceError as error:
                 self.queue.give_back(claimed, str(error), counted=True)
                 return
-
-
-@contextmanager
-def _keep_beating(queue: Queue, claimed: Claimed) -> Iterator[threading.Event]:
-    """Tell the queue again and again that the worker lives; the event is set when the job is lost."""
-    lost, done = threading.Event(), threading.Event()
-
-    def beat() -> None:
-        while not done.wait(queue.beat_s):
-            try:
-                if not queue.beat(claimed):
-                    lost.set()
-                    return
-            except OvertraceError as error:
-                LOG.warning("%s", error)
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield lost
-    finally:
-        done.set()
-        thread.join()
 
 
 def _remove_abandoned() -> None:
