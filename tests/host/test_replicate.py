@@ -4,7 +4,10 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -14,9 +17,12 @@ from typer.testing import CliRunner
 from overtrace.challenges.challenge import Question
 from overtrace.challenges.protocols import score_files
 from overtrace.cli.main import app
+from overtrace.host.bounded import mount_bounded
 from overtrace.host.contest_file import ContestFile, read_contest
-from overtrace.host.replicate import SCRATCH, replicate
+from overtrace.host.isolation import find_engine
+from overtrace.host.replicate import replicate
 from overtrace.host.replication import Claimed, Delivery, Reason, Report, Verdict, read_claimed
+from overtrace.host.scratch import PREFIX, own_scratch, sweep
 from tests.support.containers import (
     HONEST,
     LIBRARY,
@@ -28,6 +34,7 @@ from tests.support.containers import (
     make_image,
     write_weights,
 )
+from tests.support.web import wait_for
 
 Files = dict[str, bytes]
 pytestmark = pytest.mark.skipif(
@@ -282,9 +289,9 @@ def brief(small) -> ContestFile:
 
 def look_at_host() -> tuple[list[str], list[str], list[str]]:
     """Mounts, groups and scratch folders of replications."""
-    mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if SCRATCH in line]
+    mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if PREFIX in line]
     groups = [str(path) for path in Path("/sys/fs/cgroup").glob("**/overtrace-*") if str(os.getpid()) in path.name]
-    return mounts, groups, [str(path) for path in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*")]
+    return mounts, groups, [str(path) for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*")]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -321,3 +328,64 @@ def test_what_is_no_image_is_said(file, place, tmp_path, content):
     delivery = Delivery(image=image, weights=weights, weights_sha256=digest(weights))
     report = replicate(file, file.contest.phases[0], delivery, Claimed(score=1), tmp_path / "out")
     assert (report.verdict, report.reason, report.runs) == (Verdict.FAILED, Reason.BAD_IMAGE, ()), report
+
+
+def find_programs(owner: int) -> list[psutil.Process]:
+    """What runs in containers of a process."""
+    found = []
+    for one in psutil.process_iter(["name", "cmdline"]):
+        named = any(word.startswith(f"overtrace-{owner}-") for word in one.info["cmdline"] or [])
+        # Any of them may end while it is looked at.
+        with suppress(psutil.Error):
+            inside = one.children() if named and one.info["name"] == "conmon" else []
+            found += [child for child in inside if "/program.py" in child.cmdline()]
+    return found
+
+
+def test_what_a_killed_run_left_is_swept_up_by_the_next_and_what_a_living_one_has_is_not(base, place, small, tmp_path):
+    long = small.path.with_name("long.yaml")
+    long.write_text(small.path.read_text().replace('"seconds": 15', '"seconds": 600'))
+    image = make_image(tmp_path / "team.tar", base, "import time\ntime.sleep(599)")
+    (tmp_path / "claimed.json").write_text('{"score": 1}')
+    sweep(find_engine())
+    before, weights = look_at_host(), place / "model.safetensors"
+    options = {
+        "--image": image,
+        "--weights": weights,
+        "--claimed": tmp_path / "claimed.json",
+        "--out": tmp_path / "out",
+    }
+    program = [sys.executable, "-c", "from overtrace.cli.main import main; main()", "replicate", long]
+    killed = subprocess.Popen([*program, *(part for pair in options.items() for part in pair)])
+    try:
+        wait_for(lambda: find_programs(killed.pid), 120)
+        programs = find_programs(killed.pid)
+    finally:
+        killed.kill()
+        killed.wait()
+    groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/overtrace-{killed.pid}-*")]
+    left = look_at_host()
+    assert all(one.is_running() for one in programs)
+    assert len(left[0]) > len(before[0])
+    assert len(left[2]) == len(before[2]) + 2
+    with own_scratch() as mine, mount_bounded(mine / "store", 2**22) as store:
+        (store / "kept").write_text("kept")
+        own = look_at_host()
+        # It ends as soon as it has swept: nothing was delivered.
+        report = replicate(
+            small,
+            small.contest.phases[0],
+            Delivery(image=None, weights=None, weights_sha256=""),
+            Claimed(score=1),
+            tmp_path / "next",
+        )
+        assert report.reason is Reason.NO_IMAGE
+        assert (store / "kept").read_text() == "kept"
+        swept = look_at_host()
+        assert [set(own[i]) - set(swept[i]) for i in (0, 2)] == [set(left[i]) - set(before[i]) for i in (0, 2)]
+    assert look_at_host() == before
+    assert not any(one.is_running() for one in programs)
+    # What cleans up after containers would make their folders anew.
+    lines = [" ".join(one.info["cmdline"] or []) for one in psutil.process_iter(["cmdline"])]
+    assert not [line for line in lines for folder in set(left[2]) - set(before[2]) if folder in line]
+    assert not [group for group in groups if Path(group).exists()]

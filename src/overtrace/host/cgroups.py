@@ -94,6 +94,13 @@ class Group:
             time.sleep(STEP_S)
 
 
+def remove_groups(prefix: str) -> None:
+    """End what runs in groups whose names begin so, and remove them."""
+    for name in sorted({place.name for root in _roots() for place in root.glob(f"{prefix}*")}):
+        Group(name, is_made=True).kill()
+        _remove(name)
+
+
 def can_make() -> bool:
     """Whether this process may make groups with limits."""
     name = f"overtrace-try-{os.getpid()}"
@@ -135,12 +142,16 @@ def _limit(name: str, memory_bytes: int, processes: int) -> None:
     (pids / "pids.max").write_text(str(processes))
 
 
+def _roots() -> list[Path]:
+    """Of all trees."""
+    if _is_unified():
+        return [ROOT]
+    return [place for place in ROOT.glob("*") if place.is_dir() and not place.is_symlink()]
+
+
 def _places(name: str) -> list[Path]:
     """The folders of a group, in all trees."""
-    roots = (
-        [ROOT] if _is_unified() else [place for place in ROOT.iterdir() if place.is_dir() and not place.is_symlink()]
-    )
-    return [root / name for root in roots if (root / name).is_dir()]
+    return [root / name for root in _roots() if (root / name).is_dir()]
 
 
 def _list_processes(name: str, monitor: bool) -> set[int]:

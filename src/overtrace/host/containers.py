@@ -138,6 +138,20 @@ def remove_image(engine: Engine, store: Path | None, image: str) -> None:
     _call(engine, store, "rmi", "--force", image)
 
 
+def remove_containers(engine: Engine, store: Path | None, prefix: str) -> None:
+    """End and remove the containers whose names begin so."""
+    command = [*engine.command(store), "ps", "--all", "--quiet", "--filter", f"name=^{prefix}"]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=GRACE_S, env=clean_environment(), cwd="/"
+        )
+    except subprocess.TimeoutExpired:
+        return
+    found = done.stdout.decode(errors="replace").split()
+    if found:
+        _call(engine, store, "rm", "--force", *found)
+
+
 def run(
     engine: Engine,
     store: Path | None,

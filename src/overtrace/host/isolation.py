@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from overtrace.host.bounded import mount_bounded
 from overtrace.host.bubblewrap import box, find_bubblewrap
 from overtrace.host.containers import Ended, Engine, EngineFailed, Mount, clean_environment, load, remove_image, run
 from overtrace.host.contest import Container
+from overtrace.host.scratch import STORE, own_scratch
 
 MIB = 2**20
 TURNS = 3
@@ -218,10 +218,10 @@ def _read(ended: Ended) -> dict[str, Any]:
 @contextmanager
 def _load_probe(engine: Engine) -> Iterator[tuple[Path | None, str]]:
     """An image that holds no more than folders, loaded."""
-    with tempfile.TemporaryDirectory(prefix="overtrace-try-") as folder:
-        archive = Path(folder, "image.tar")
+    with own_scratch() as folder:
+        archive = folder / "image.tar"
         archive.write_bytes(_make_probe())
-        with mount_bounded(Path(folder, "store"), TRY.image_bytes) as store:
+        with mount_bounded(folder / STORE, TRY.image_bytes) as store:
             scratch = store / "load"
             scratch.mkdir()
             image = load(engine, archive, store, scratch)

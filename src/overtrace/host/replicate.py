@@ -6,7 +6,6 @@ that it cannot go by names, ids, folders or order; its answer is mapped back and
 
 import random
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,12 +24,12 @@ from overtrace.host.outcome import Flaw
 from overtrace.host.replication import Claimed, Delivery, PartResult, Reason, Report, Verdict, compare
 from overtrace.host.rerun import Course, Stage, Stopped, rerun
 from overtrace.host.scorer_process import Scorer
+from overtrace.host.scratch import STORE, own_scratch, sweep
 from overtrace.host.truths import digest_truths, list_files
 from overtrace.host.unmask import Kind, find_kind
 from overtrace.raster.aside import FolderAside
 
 REPORT, LOG = "report.json", "log.txt"
-SCRATCH = "overtrace-replicate-"
 MISSING = (Reason.NO_IMAGE, Reason.NO_WEIGHTS)
 
 
@@ -72,6 +71,7 @@ def replicate(
     if board and board not in boards:
         raise BadOption(f"phase {phase.name} has no board {board}: use one of {', '.join(boards)}")
     engine = find_engine()
+    sweep(engine)
     originals = list_originals(file.contest, phase, file.folder)
     course = Course()
     course.digests["truth"] = digest_truths(file.contest, file.folder)[phase.name]
@@ -126,11 +126,9 @@ def _set_up(
     size = file.contest.replication.container.image_bytes
     rng = random.Random(secrets.randbits(128) if seed is None else seed)
     with (
-        tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch,
-        mount_bounded(Path(scratch, "store"), size) as store,
-        Scorer(
-            file.contest.challenge, file.contest.profile, (*list_files(phase, file.folder), Path(scratch))
-        ) as scorer,
+        own_scratch() as scratch,
+        mount_bounded(scratch / STORE, size) as store,
+        Scorer(file.contest.challenge, file.contest.profile, (*list_files(phase, file.folder), scratch)) as scorer,
     ):
         try:
             work = store / "load"
@@ -148,7 +146,7 @@ def _set_up(
             engine=engine,
             store=store,
             image=course.digests["image"],
-            scratch=Path(scratch),
+            scratch=scratch,
             scorer=scorer,
             rng=rng,
             course=course,

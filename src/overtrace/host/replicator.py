@@ -1,7 +1,6 @@
 """Runs what winners have delivered, one after the other, on a machine that can hold foreign images in."""
 
 import logging
-import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from overtrace.host.replicate import replicate
 from overtrace.host.replicating import Task
 from overtrace.host.replication import Delivery, Report
 from overtrace.host.scorer_process import NotWanted
+from overtrace.host.scratch import own_scratch
 from overtrace.host.site import Site
 from overtrace.host.worker import name_safely
 
@@ -62,10 +62,10 @@ class Replicator:
     def _do(self, task: Task) -> None:
         with (
             keep_beating(lambda: self._beat(task), lambda: self.patience.lease_s / 3) as lost,
-            tempfile.TemporaryDirectory(prefix="overtrace-delivery-") as scratch,
+            own_scratch() as scratch,
         ):
             try:
-                report = self._replicate(task, Path(scratch), lost)
+                report = self._replicate(task, scratch, lost)
             except NotWanted:
                 report = None
             except (OvertraceError, OSError) as error:
@@ -74,7 +74,7 @@ class Replicator:
             if report is None or self.stop.is_set():
                 self._give_back(task, f"worker {self.name} was told to stop", counted=False)
                 return
-            log = Path(scratch, "out", LOG_FILE)
+            log = scratch / "out" / LOG_FILE
             digest = digest_file(log)
             self.blobs.put(log, digest)
             with self.database.write() as session:
