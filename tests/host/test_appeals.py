@@ -23,7 +23,8 @@ from overtrace.host.appeals import (
 from overtrace.host.person_data import erase_person, export_person
 from overtrace.host.site import Site
 from overtrace.host.standings import find_board, read_standing, release
-from overtrace.host.tables import Base, Submission, Team
+from overtrace.host.table_base import Base
+from overtrace.host.tables import Submission, Team
 from overtrace.host.tables_after import AppealState, Effect
 from tests.support.people import add_person, make_contest, read_log
 from tests.support.winners import END, SITE, add_places, ask, count_letters, look, make_final

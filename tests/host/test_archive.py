@@ -32,7 +32,8 @@ from overtrace.host.rows import dump_row
 from overtrace.host.schema import open_store
 from overtrace.host.standings import find_board, read_standing
 from overtrace.host.submissions import hide
-from overtrace.host.tables import Base, Submission, Team
+from overtrace.host.table_base import Base
+from overtrace.host.tables import Submission, Team
 from tests.support.people import PASSWORD, add_person
 from tests.support.web import CANARY, GOOD, NOON, PERFECT, POOR, Served, make_phase, serve_contest, wait_for
 

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 from overtrace.host.ids import new_id
-from overtrace.host.tables import EPOCH
+from overtrace.host.table_base import EPOCH
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

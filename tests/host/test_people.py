@@ -12,7 +12,8 @@ from overtrace.errors import BadOption, NotAllowed, Refused
 from overtrace.host import people
 from overtrace.host.database import Database
 from overtrace.host.passwords import HASHER, hash_password
-from overtrace.host.tables import Code, Event, Mail, Person
+from overtrace.host.tables import Event, Mail, Person
+from overtrace.host.tables_access import Code
 from overtrace.host.visits import find_visit
 from tests.support.people import (
     AT,

@@ -17,7 +17,8 @@ from overtrace.host.person_data import erase_person, export_person
 from overtrace.host.secret import digest
 from overtrace.host.senders import Console
 from overtrace.host.submissions import annotate
-from overtrace.host.tables import Base, Mail, Person, Submission, Team
+from overtrace.host.table_base import Base
+from overtrace.host.tables import Mail, Person, Submission, Team
 from overtrace.host.teams import find_members
 from overtrace.host.tokens import find_token, make_token
 from overtrace.host.visits import find_visit

@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 from overtrace.errors import BadOption
 from overtrace.host.database import open_database
 from overtrace.host.schema import open_store
-from overtrace.host.tables import Base
+from overtrace.host.table_base import Base
 
 
 def find_differences(engine) -> list:

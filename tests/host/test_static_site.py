@@ -12,7 +12,8 @@ from sqlalchemy import select
 from overtrace.cli import contest
 from overtrace.errors import BadContest, BadOption
 from overtrace.host.static_site import export_site
-from overtrace.host.tables import Fact, Person, Token, Visit
+from overtrace.host.tables import Fact, Person
+from overtrace.host.tables_access import Token, Visit
 from tests.support.announced import hold, serve_over
 from tests.support.browser import Watch
 from tests.support.commands import run_well

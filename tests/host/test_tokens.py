@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from overtrace.errors import BadOption, NotAllowed, NotFound
 from overtrace.host.database import Database
-from overtrace.host.tables import Person, Token
+from overtrace.host.tables import Person
+from overtrace.host.tables_access import Token
 from overtrace.host.tokens import find_token, list_tokens, make_token, revoke_token
 from tests.support.people import AT, add_person, after, read_log
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from overtrace.host.secret import digest
-from overtrace.host.tables import Visit
+from overtrace.host.tables_access import Visit
 from overtrace.host.visits import IDLE, LONGEST, end_visit, end_visits, find_visit, open_visit
 from tests.support.people import AT, add_person
 

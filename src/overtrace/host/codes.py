@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from overtrace.errors import Refused
 from overtrace.host.secret import digest, new_secret
-from overtrace.host.tables import Code, Person
+from overtrace.host.tables import Person
+from overtrace.host.tables_access import Code
 
 LASTS = {"confirm": timedelta(days=3), "password": timedelta(hours=1), "email": timedelta(days=1)}
 """By purpose."""

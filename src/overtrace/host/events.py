@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
-from overtrace.host.tables import Event, Fact, Instant
+from overtrace.host.table_base import Instant
+from overtrace.host.tables import Event, Fact
 
 HEAD = "log head"
 """The fact that keeps number and digest of the last line."""

@@ -6,7 +6,7 @@ The layout is that of ULID: 48 bits of milliseconds since 1970, then 80 random b
 import secrets
 from datetime import datetime
 
-from overtrace.host.tables import EPOCH
+from overtrace.host.table_base import EPOCH
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 LETTERS = 26

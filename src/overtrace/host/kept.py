@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Table, or_
 
-from overtrace.host.tables import Base
+from overtrace.host import tables_access  # noqa: F401 (its tables are among those of Base)
+from overtrace.host.table_base import Base
 from overtrace.host.tables_after import Delivery
 
 

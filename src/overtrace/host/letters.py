@@ -109,12 +109,10 @@ def invitation(site: Site, team: str, code: str, until: datetime) -> Letter:
 
 def roster(site: Site, team: str, what: str) -> Letter:
     """To the members of a team when it has changed."""
-    return _write(
-        site,
-        f"Your team: {what}",
-        f"Your team {team!r} has changed: {what}. All members are asked to look at it, and to agree to their order, at",
-        f"{site.address}/team",
+    said = (
+        f"Your team {team!r} has changed: {what}. All members are asked to look at it, and to agree to their order, at"
     )
+    return _point(site, f"Your team: {what}", said, "/team")
 
 
 def asked(site: Site, place: int, until: datetime, *, promoted: bool) -> Letter:
@@ -135,13 +133,9 @@ def asked(site: Site, place: int, until: datetime, *, promoted: bool) -> Letter:
 def reminder(site: Site, until: datetime, gaps: Sequence[str]) -> Letter:
     """To the members of a team that has not delivered."""
     said = "; ".join(gaps) if gaps else "all is there, but it was not handed over"
-    return _write(
-        site,
-        "Reminder: your container is waited for",
-        f"Your team has time until {_show(until)} to deliver its container. What is missing: {said}. Deliver it, or "
-        "say that you do not, at",
-        f"{site.address}/team/delivery",
-    )
+    missing = f"Your team has time until {_show(until)} to deliver its container. What is missing: {said}. "
+    lead = f"{missing}Deliver it, or say that you do not, at"
+    return _point(site, "Reminder: your container is waited for", lead, "/team/delivery")
 
 
 def delivered(site: Site, image: str, weights: str) -> Letter:
@@ -158,12 +152,8 @@ def delivered(site: Site, image: str, weights: str) -> Letter:
 
 def verified(site: Site, what: str) -> Letter:
     """To the members of a team whose container made its answer again."""
-    return _write(
-        site,
-        "Your container was run again",
-        f"The container of your team was run again: {what}. Its place stands. See all at",
-        f"{site.address}/winners",
-    )
+    said = f"The container of your team was run again: {what}. Its place stands. See all at"
+    return _point(site, "Your container was run again", said, "/winners")
 
 
 def dropped(site: Site, why: str) -> Letter:
@@ -171,39 +161,47 @@ def dropped(site: Site, why: str) -> Letter:
     return _write(
         site,
         "Your team has no final rank",
-        f"Your team has no rank on the final board any more. {why[:1].upper()}{why[1:]}.",
+        f"Your team has no rank on the final board any more. {_begin(why)}.",
         f"If you think that this is wrong, write to {site.contest.organisers[0].email}.",
+    )
+
+
+def announced(site: Site) -> Letter:
+    """To the members of all teams."""
+    return _write(
+        site,
+        "The results are announced",
+        f"The results are announced. Read them at\n\n{site.address}/announcement",
+        f"If you have a certificate, it is on the page of your account:\n\n{site.address}/account",
     )
 
 
 def appeal(site: Site, appeal_id: str, what: str) -> Letter:
     """To the members of a team, or to organisers, when something has happened in an appeal."""
-    return _write(
-        site,
-        "An appeal",
-        f"{what[:1].upper()}{what[1:]}. Read and answer at",
-        f"{site.address}/appeals/{appeal_id}",
-    )
+    return _point(site, "An appeal", f"{_begin(what)}. Read and answer at", f"/appeals/{appeal_id}")
 
 
 def concerned(site: Site, number: int) -> Letter:
     """To the members of a team on which the decision of another's appeal has an effect."""
-    return _write(
-        site,
-        "A decision concerns your team",
-        f"The organisers have decided appeal {number}, which has an effect on your team. Read what it is, and why, at",
-        f"{site.address}/appeals",
+    said = (
+        f"The organisers have decided appeal {number}, which has an effect on your team. Read what it is, and why, at"
     )
+    return _point(site, "A decision concerns your team", said, "/appeals")
 
 
 def to_organisers(site: Site, what: str) -> Letter:
     """To organisers, when something has moved on by itself."""
-    return _write(
-        site,
-        f"Winners: {what}",
-        f"{what[:1].upper()}{what[1:]}. See the state of all at",
-        f"{site.address}/organise/winners",
-    )
+    return _point(site, f"Winners: {what}", f"{_begin(what)}. See the state of all at", "/organise/winners")
+
+
+def _point(site: Site, subject: str, said: str, path: str) -> Letter:
+    """What has happened, and where to go on."""
+    return _write(site, subject, said, f"{site.address}{path}")
+
+
+def _begin(text: str) -> str:
+    """As a sentence begins."""
+    return text[:1].upper() + text[1:]
 
 
 def _write(site: Site, subject: str, *paragraphs: str) -> Letter:

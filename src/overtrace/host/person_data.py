@@ -6,16 +6,18 @@ Results stay, under a pseudonym; the log names people by their ids alone and sta
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from overtrace.host import announcement
+from overtrace.host.canaries import NAMED
 from overtrace.host.codes import void_codes
 from overtrace.host.events import record
 from overtrace.host.kept import find_own, list_tables
 from overtrace.host.people import blank, lock_person
 from overtrace.host.site import Site
-from overtrace.host.tables import Base, Event, Invitation, Mail, Member, Person, Team
+from overtrace.host.table_base import Base
+from overtrace.host.tables import Event, Invitation, Mail, Member, Person, Team
 from overtrace.host.teams import find_members, find_team, is_locked, leave
 from overtrace.host.tokens import revoke_tokens
 from overtrace.host.visits import end_visits
@@ -95,7 +97,9 @@ def _blank_rows(session: Session, person: Person, at: datetime) -> None:
 
 
 def _is_of(person_id: str) -> ColumnElement[bool]:
-    return or_(Event.actor == f"person:{person_id}", Event.subject == f"person:{person_id}")
+    # Whoever has seen the truth is not told that it was noticed: organisers answer who asks them.
+    own = or_(Event.actor == f"person:{person_id}", Event.subject == f"person:{person_id}")
+    return and_(own, Event.action != NAMED)
 
 
 def _show(value: Any) -> Any:

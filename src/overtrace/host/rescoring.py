@@ -29,7 +29,8 @@ from overtrace.host.scorings import (
     open_scoring,
     shelve,
 )
-from overtrace.host.tables import Base, Job, JobState, Scoring, Shelved, State, Submission
+from overtrace.host.table_base import Base
+from overtrace.host.tables import Job, JobState, Scoring, Shelved, State, Submission
 from overtrace.host.truths import read_scorer, read_truth
 
 SUBMISSIONS = Base.metadata.tables[Submission.__tablename__]

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Enum, LargeBinary, Table
 
-from overtrace.host.tables import Instant
+from overtrace.host.table_base import Instant
 
 Row = dict[str, Any]
 

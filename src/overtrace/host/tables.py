@@ -1,54 +1,17 @@
-"""What a host keeps: one class a table, the same on SQLite and PostgreSQL.
+"""What a host keeps of a contest: one class a table, the same on SQLite and PostgreSQL.
 
 Times are UTC, in whole microseconds. Nothing is ever deleted: what is taken back carries the time at which it was.
 Whatever may change by itself in two processes at once is a column that is changed by one ``UPDATE`` with a ``WHERE``.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Dialect,
-    Enum,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    TypeDecorator,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-MICROSECOND = 1_000_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Instant(TypeDecorator[datetime]):
-    """A time as whole microseconds since 1970 in UTC: it compares the same way in every database."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect | None) -> int | None:
-        """To the database."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone")
-        passed = value - EPOCH
-        return (passed.days * 86_400 + passed.seconds) * MICROSECOND + passed.microseconds
-
-    def process_result_value(self, value: int | None, dialect: Dialect | None) -> datetime | None:
-        """From the database."""
-        if value is None:
-            return None
-        seconds, microseconds = divmod(value, MICROSECOND)
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
+from overtrace.host.table_base import Base, states_of
 
 
 class State(StrEnum):
@@ -89,29 +52,6 @@ class JobState(StrEnum):
     GIVEN_UP = "given up"
 
 
-def states_of(enum: type[StrEnum], length: int = 16) -> Enum:
-    """The column of an enum, kept as the words that people read."""
-    return Enum(
-        enum, native_enum=False, length=length, values_callable=lambda states: [state.value for state in states]
-    )
-
-
-NAMES = {
-    "pk": "pk_%(table_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_name)s",
-    "ix": "ix_%(table_name)s_%(column_0_name)s",
-}
-"""Of constraints, so that a later step can say which of them it changes."""
-
-
-class Base(DeclarativeBase):
-    """All tables."""
-
-    metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {datetime: Instant, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
-
-
 class Fact(Base):
     """One thing that a host knows of itself, such as the key that it signs with or the digest of its contest."""
 
@@ -138,54 +78,6 @@ class Person(Base):
     confirmed_at: Mapped[datetime | None]
     """When the e-mail address was."""
     erased_at: Mapped[datetime | None]
-
-
-class Visit(Base):
-    """A session in a browser."""
-
-    __tablename__ = "visits"
-    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """SHA-256 of the cookie."""
-    person_id: Mapped[str] = mapped_column(ForeignKey("people.id"), index=True)
-    created_at: Mapped[datetime]
-    seen_at: Mapped[datetime]
-    ended_at: Mapped[datetime | None]
-    person: Mapped[Person] = relationship()
-
-
-class Token(Base):
-    """What a program shows in the place of a password."""
-
-    __tablename__ = "tokens"
-    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """SHA-256 of the token."""
-    id: Mapped[str] = mapped_column(String(26), unique=True)
-    person_id: Mapped[str | None] = mapped_column(ForeignKey("people.id"), index=True)
-    """None: of a worker."""
-    name: Mapped[str] = mapped_column(String(100))
-    scopes: Mapped[list[Any]]
-    """Of ``read``, ``submit``, ``work``."""
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime | None]
-    used_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
-    person: Mapped[Person | None] = relationship()
-
-
-class Code(Base):
-    """What is sent by e-mail to be shown once: to confirm an address or a new one, to set a password anew."""
-
-    __tablename__ = "codes"
-    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    person_id: Mapped[str] = mapped_column(ForeignKey("people.id"), index=True)
-    purpose: Mapped[str] = mapped_column(String(16))
-    """``confirm``, ``password`` or ``email``."""
-    email: Mapped[str] = mapped_column(String(254))
-    """Where it was sent, which it proves to be theirs."""
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime]
-    used_at: Mapped[datetime | None]
-    person: Mapped[Person] = relationship()
 
 
 class Mail(Base):

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from overtrace.host.tables import Base, Person, Submission, Team, states_of
+from overtrace.host.table_base import Base, states_of
+from overtrace.host.tables import Person, Submission, Team
 
 
 class DeliveryState(StrEnum):

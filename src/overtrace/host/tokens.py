@@ -12,7 +12,8 @@ from overtrace.host.events import record
 from overtrace.host.ids import new_id
 from overtrace.host.names import clean_name
 from overtrace.host.secret import digest, new_secret
-from overtrace.host.tables import Person, Token
+from overtrace.host.tables import Person
+from overtrace.host.tables_access import Token
 
 SCOPES = ("read", "submit", "work")
 PREFIX = "overtrace_"

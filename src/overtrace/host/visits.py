@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session, joinedload
 
 from overtrace.host.database import Database
 from overtrace.host.secret import digest, new_secret
-from overtrace.host.tables import Person, Visit
+from overtrace.host.tables import Person
+from overtrace.host.tables_access import Visit
 
 IDLE = timedelta(days=3)
 """Without a page asked for, a visit ends."""

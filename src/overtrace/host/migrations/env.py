@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from alembic import context
 
-from overtrace.host import tables_after  # noqa: F401 (its tables are among those of Base)
-from overtrace.host.tables import Base, Instant
+from overtrace.host import tables_access, tables_after  # noqa: F401 (their tables are among those of Base)
+from overtrace.host.table_base import Base, Instant
 
 
 def render(kind: str, item: Any, _: Any) -> str | Literal[False]:

@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from overtrace.errors import NotAllowed
 from overtrace.host.secret import new_secret
-from overtrace.host.tables import Person, Token
+from overtrace.host.tables import Person
+from overtrace.host.tables_access import Token
 from overtrace.host.tokens import find_token
 from overtrace.host.visits import LONGEST, find_visit
 from overtrace.host.web.errors import Failed, LogInFirst, TooOften
