@@ -43,6 +43,8 @@ def test_what_is_laid_is_read_and_never_scored(example):
     assert lay(name, "", truth, 2, images, np.random.default_rng(2)) == 2 * sets
     canaries = list_images(name, "", truth) - images
     assert len(canaries) == 2 * sets
+    files = list(truth.iterdir()) if truth.is_dir() else [truth]
+    assert {path.stat().st_mode for path in files} == {files[0].stat().st_mode}
     after = score_files(name, Question(truth, answer, ids=ids, listed=ids))
     assert (after.score, after.parts, after.images) == (before.score, before.parts, before.images)
 

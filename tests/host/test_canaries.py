@@ -63,6 +63,8 @@ def test_a_check_before_sending_in_is_noticed_too_and_says_no_more_than_of_other
     assert [fault["found"] for fault in alone["faults"]] == ["the list has no such image"]
     details = [event.subject.split(":")[0] for event in read_log(host.settings.database, "canary.named")[-3:]]
     assert details == ["team", "team", "person"]
+    export = host.enter(ola).get("/account/export.json")
+    assert (export.status_code, "canary" in export.text) == (200, False)
 
 
 @pytest.mark.parametrize("name", ["itc", "sceneparsing", "deepglobe"])

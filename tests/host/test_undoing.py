@@ -5,6 +5,7 @@ import pytest
 from overtrace.errors import NotFound, Refused
 from overtrace.host.dossiers import declare, declare_complete, find_declarations, take_back_declaration
 from overtrace.host.invitations import accept, invite, list_invitations, take_back
+from overtrace.host.person_data import erase_person
 from overtrace.host.teams import agree, find_members, find_team, leave, remove
 from overtrace.host.undoing import list_gone, restore
 from tests.support.people import (
@@ -160,3 +161,13 @@ def test_an_invitation_that_is_restored_goes_by_its_letter_unless_a_later_one_is
     assert find(database, bob) == [("Ada", 1, False), ("Bob", 2, False)]
     with database.read() as session:
         assert not list_gone(session, after(days=30))
+
+
+def test_nobody_comes_into_a_team_of_the_erased_by_an_old_letter(database, people):
+    ada, bob, _ = people
+    add_team(database, "Engines", ada)
+    make_invitation(database, ada, bob.email)
+    with database.write() as session:
+        erase_person(session, SITE, ada.id, after(hours=1))
+    with pytest.raises(Refused, match="nobody is in team Former team"):
+        undo(database)

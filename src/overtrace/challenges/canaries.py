@@ -125,7 +125,7 @@ def _lay_crowns(truth: Path, count: int, known: set[str], rng: np.random.Generat
                 {**one, "id": i, "image_id": number} for i, one in enumerate(reversed(turned), start=first)
             ]
             laid += 1
-        _write(path, json.dumps(content).encode())
+        _write(path, json.dumps(content).encode(), path)
     return laid
 
 
@@ -194,7 +194,7 @@ def _lay_buildings(truth: Path, count: int, known: set[str], rng: np.random.Gene
             *(_turn_outlines(column) for column in zip(*(row[2:] for row in donor), strict=True)), strict=True
         )
         writer.writerows([name, row[1], *cells] for row, cells in zip(donor, outlines, strict=True))
-    _write(path, (text.rstrip("\r\n") + end + added.getvalue()).encode())
+    _write(path, (text.rstrip("\r\n") + end + added.getvalue()).encode(), path)
     return count
 
 
@@ -220,7 +220,7 @@ def _lay_scenes(truth: Path, count: int, known: set[str], rng: np.random.Generat
         with Image.open(donor) as image:
             turned = io.BytesIO()
             image.transpose(Image.Transpose.ROTATE_180).save(turned, "PNG")
-        _write(donor.with_stem(_rename(donor.stem, known, rng)), turned.getvalue())
+        _write(donor.with_stem(_rename(donor.stem, known, rng)), turned.getvalue(), donor)
     return count
 
 
@@ -244,12 +244,10 @@ def _draw_number(used: set[int], rng: np.random.Generator) -> int:
             return number
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, like: Path) -> None:
+    """A file that the same users may read as another one."""
     aside = open_aside(path)
     with aside.guard():
         aside.path.write_bytes(data)
-        if path.exists():
-            shutil.copymode(path, aside.path)
-        else:
-            aside.path.chmod(0o600)
+        shutil.copymode(like, aside.path)
     aside.commit()

@@ -164,6 +164,9 @@ def _lock_standing(session: Session, team_id: str) -> Team:
     team = lock_team_by_id(session, team_id)
     if team.withdrawn_at is not None:
         raise Refused(f"team {team.name} was withdrawn: restore a member of it first")
+    # Nobody shall come into a team of the erased by an old letter.
+    if all(member.person.erased_at is not None for member in find_members(team)):
+        raise Refused(f"nobody is in team {team.name} any more: restore a member of it first")
     return team
 
 
