@@ -11,7 +11,7 @@ from overtrace.host import announcement
 from overtrace.host.ids import new_id
 from overtrace.host.person_data import erase_person
 from overtrace.host.submissions import hide, unhide
-from overtrace.host.tables import Submission
+from overtrace.host.tables import Mail, Submission
 from overtrace.host.tables_after import Delivery, DeliveryState
 from tests.support.announced import hold, serve_over
 from tests.support.people import make_contest, read_log
@@ -144,6 +144,28 @@ def test_it_can_be_taken_down(over):
     assert over.host.client().get("/announcement.json").status_code == 404
     with pytest.raises(Refused, match="nothing is announced"), over.host.settings.database.write() as session:
         announcement.take_down(session, over.host.clock(), "host")
+
+
+def test_all_members_are_written_to_once_when_an_organiser_wants_it(over):
+    browser = over.host.enter(over.olga)
+    early = post(browser, PAGE, f"{PAGE}/letters")
+    assert (early.status_code, "publish the announcement first" in early.text) == (409, True)
+    over.announce()
+    everyone = sorted(person.email for person in over.people.values())
+    assert f"members of all teams ({len(everyone)} people)" in browser.get(PAGE).text
+    assert post(browser, PAGE, f"{PAGE}/letters").status_code == 303
+    again = post(browser, PAGE, f"{PAGE}/letters")
+    assert (again.status_code, "it is done once" in again.text) == (409, True)
+    with over.host.settings.database.read() as session:
+        written = session.scalars(select(Mail).where(Mail.subject.contains("results are announced"))).all()
+        assert sorted(mail.to for mail in written) == everyone
+    assert f"{over.host.settings.address}/announcement" in written[0].body
+    assert f"{len(everyone)} letters" in browser.get(PAGE).text
+    assert [event.details for event in read_log(over.host.settings.database, "announcement.told")] == [
+        {"letters": len(everyone)}
+    ]
+    over.announce()
+    assert "Write to all teams" not in browser.get(PAGE).text
 
 
 def test_it_waits_for_the_end_the_queue_and_the_board(over):

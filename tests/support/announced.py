@@ -9,6 +9,7 @@ from sqlalchemy import delete
 
 from overtrace.host.announcement import DRAFT, PUBLISHED
 from overtrace.host.dossiers import declare_complete, write_method
+from overtrace.host.heralding import TOLD
 from overtrace.host.people import change_person
 from overtrace.host.tables import Fact, Person, Team
 from overtrace.host.teams import agree
@@ -46,7 +47,7 @@ class Over:
         """As if nothing had been announced or prepared yet."""
         self.host.clock.fixed = self.at
         with self.host.settings.database.write() as session:
-            session.execute(delete(Fact).where(Fact.name.in_([DRAFT, PUBLISHED])))
+            session.execute(delete(Fact).where(Fact.name.in_([DRAFT, PUBLISHED, TOLD])))
 
     def announce(self) -> None:
         """Publish what is prepared."""

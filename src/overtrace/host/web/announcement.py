@@ -8,8 +8,10 @@ from starlette.responses import JSONResponse, Response
 from overtrace.errors import BadOption, NotFound
 from overtrace.host import announcement as store
 from overtrace.host.announcement import Announcement, Draft, Entry, Honour
+from overtrace.host.heralding import TOLD, herald, list_readers
 from overtrace.host.organising import list_teams
 from overtrace.host.standings import list_boards
+from overtrace.host.tables import Fact
 from overtrace.host.web.settings import Host
 from overtrace.host.web.views import go, render
 from overtrace.host.web.visitors import Anyone, Organiser
@@ -50,6 +52,8 @@ def prepare(request: Request, host: Host, known: Organiser) -> Response:
             "obstacles": store.find_obstacles(session, host.contest, draft, known.at),
             "left_out": store.find_left_out(session, host.contest, draft, known.at),
             "published": store.read_announcement(session),
+            "told": session.get(Fact, TOLD),
+            "readers": len(list_readers(session)),
         }
         return render(request, "organise_announcement.html", facts)
 
@@ -102,6 +106,14 @@ def take_down(request: Request, host: Host, known: Organiser) -> Response:
     with host.database.write() as session:
         store.take_down(session, known.at, known.actor)
     return go(request, HERE, "Nobody sees the announcement now.")
+
+
+@router.post(f"{HERE}/letters")
+def write_letters(request: Request, host: Host, known: Organiser) -> Response:
+    """Write to the members of all teams."""
+    with host.database.write() as session:
+        count = herald(session, host.site, known.at, known.actor)
+    return go(request, HERE, f"{count:,} letters are written, and on their way.")
 
 
 def describe(title: str, found: Announcement) -> dict[str, Any]:
