@@ -8,6 +8,7 @@ import pytest
 from overtrace.host.database import Database
 from overtrace.host.schema import open_store
 from overtrace.host.tables import Person
+from tests.support.containers import make_base
 from tests.support.postgres import Cluster, start_cluster
 from tests.support.web import Served
 
@@ -38,6 +39,12 @@ def database(address: str) -> Iterator[Database]:
     database = open_store(address)
     yield database
     database.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory) -> Path:
+    """The layer that container images of tests share."""
+    return make_base(tmp_path_factory.mktemp("base") / "base.tar")
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,6 @@ from tests.support.containers import (
     MODEL,
     answer_here,
     digest,
-    make_base,
     make_contest,
     make_image,
     write_weights,
@@ -41,11 +40,6 @@ pytestmark = pytest.mark.skipif(
     shutil.which("podman") is None or shutil.which("runc") is None or os.getuid() != 0,
     reason="podman and runc are not installed, or this is not root: no container can be run with all its limits",
 )
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
-    return make_base(tmp_path_factory.mktemp("base") / "base.tar")
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,9 @@ from overtrace.host.site import Site
 from overtrace.host.tables import Score, Submission
 from overtrace.host.tables_after import Delivery
 from overtrace.host.winners import ask_winners, drop_by_hand, sweep
-from tests.support.containers import HONEST, MODEL, answer_here, make_base, make_contest, make_image, write_weights
+from tests.support.containers import HONEST, MODEL, answer_here, make_contest, make_image, write_weights
 from tests.support.people import add_person, add_team, read_log
+from tests.support.races import race
 from tests.support.submissions import add_score
 from tests.support.web import wait_for
 from tests.support.winners import END, OLGA, SITE, add_places, ask, count_letters, look, read_states
@@ -94,6 +96,23 @@ def test_a_delivery_is_run_once_at_a_time_and_decided_once(database, ada):
     assert (one.state, one.reason, one.log) == ("verified", "found 0.900000, claimed 0.900000", "3" * 64)
     assert count_letters(database, ada, "was run again") == 1
     assert take_one(database, END + 999 * SECOND) is None
+
+
+def test_of_workers_and_organisers_at_once_one_has_it(database, ada):
+    tasks = [task for task in race(*[partial(take_one, database)] * 4) if task is not None]
+    assert len(tasks) == 1
+
+    def record():
+        with database.write() as session:
+            record_verdict(session, SITE, tasks[0].delivery, report(Verdict.WITHIN).model_dump_json(), END, OLGA)
+        return True
+
+    found = race(*[partial(end, database, tasks[0], report())] * 3, record)
+    # Whoever comes later is told so, or finds what was decided by another machine taking its place.
+    assert [one for one in found[:3] if one is True] in ([], [True])
+    assert [event.action for event in read_log(database)].count("delivery.verifying") == 1
+    assert read(database).state in ("verified", "within tolerance")
+    assert count_letters(database, ada, "was run again") == sum(one is True for one in found)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +212,7 @@ def test_organisers_read_why_containers_are_not_run_here(database):
     shutil.which("podman") is None or shutil.which("runc") is None or os.getuid() != 0,
     reason="podman and runc are not installed, or this is not root: no container can be run with all its limits",
 )
-def test_real_containers_one_honest_and_one_that_boasts(tmp_path):
+def test_real_containers_one_honest_and_one_that_boasts(tmp_path, base):
     contest = make_contest(tmp_path / "contest", images=2)
     text = contest.read_text().replace("{tolerance", "{winners: 2, tolerance")
     contest.write_text(text.replace("replication:", "description: {required: false}\nreplication:"))
@@ -207,7 +226,7 @@ def test_real_containers_one_honest_and_one_that_boasts(tmp_path):
     verdict = score_files(
         "itc", Question(contest.parent / "truth", answer_here(contest, HONEST, weights, tmp_path / "here"))
     )
-    image = make_image(tmp_path / "team.tar", make_base(tmp_path / "base.tar"), HONEST)
+    image = make_image(tmp_path / "team.tar", base, HONEST)
     at = now()
     for name, boast in (("Ada", 0.0), ("Bob", 0.05), ("Cy", -0.3)):
         person = add_person(database, name)

@@ -140,6 +140,8 @@ def write_inputs(masks: Sequence[Mask], folder: Path) -> None:
     listed = folder / LIST
     listed.write_text(json.dumps({mask.file: mask.number for mask in masks}, indent=1) + "\n")
     listed.chmod(0o444)
+    for made in (folder, folder / IMAGES):
+        made.chmod(0o755)
 
 
 def _read(masks: Sequence[Mask]) -> Iterator[tuple[Mask, bytes]]:

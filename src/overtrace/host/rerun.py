@@ -4,9 +4,11 @@ import json
 import os
 import random
 import shutil
+import stat
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +27,8 @@ from overtrace.host.unmask import Kind, Name, Orders, Unmasked
 from overtrace.host.worker import name_safely
 
 INPUT, WEIGHTS, OUTPUT = "/input", "/weights", "/output"
+NAMES = {"hosts": "127.0.0.1 localhost contest\n::1 localhost\n", "resolv.conf": ""}
+"""In /etc, in the place of those of this machine, which engines copy."""
 SPARE_FILES = 64
 """In an output, beside one for each image."""
 FULL_BYTES = 2**14
@@ -99,16 +103,17 @@ def rerun(
     Raises:
         Stopped: if there is no score to compare.
     """
-    folder = stage.scratch / f"run-{len(stage.course.runs) + 1}"
-    folder.mkdir()
+    # What is mounted has the same place in all runs: a container reads in /proc where its mounts come from.
+    folder = stage.scratch / "run"
+    answer = stage.scratch / f"answer-{len(stage.course.runs) + 1}"
+    inputs, taken, shared = folder / "input", folder / "taken", folder / "weights"
     try:
-        masks = disguise(originals, stage.rng)
-        inputs, taken = folder / "input", folder / "taken"
-        answer = folder.with_name(f"answer-{folder.name}")
-        for made in (inputs, taken, answer):
+        for made in (folder, answer, inputs, taken):
             made.mkdir()
+        masks = disguise(originals, stage.rng)
         write_inputs(masks, inputs)
-        _run(stage, masks, inputs, weights, name, taken, shown)
+        _share(weights, shared)
+        _run(stage, masks, inputs, shared, name, taken, shown)
         done = _unmask(stage, masks, taken, answer)
         if done.faults:
             raise Stopped(Reason.FAULTS, _tell_faults(done.faults), done.faults)
@@ -116,6 +121,16 @@ def rerun(
         return Answered(done.answers, found, answer)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _share(weights: Path, place: Path) -> None:
+    """Put a file where everyone can read it, also one that only its owner can."""
+    if weights.stat().st_mode & stat.S_IROTH:
+        with suppress(OSError):  # on another file system
+            place.hardlink_to(weights)
+            return
+    shutil.copyfile(weights, place)
+    place.chmod(0o444)
 
 
 def _run(stage: Stage, masks: Sequence[Mask], inputs: Path, weights: Path, name: str, taken: Path, shown: str) -> None:
@@ -131,6 +146,7 @@ def _run(stage: Stage, masks: Sequence[Mask], inputs: Path, weights: Path, name:
             Mount(inputs, INPUT),
             Mount(weights, f"{WEIGHTS}/{name_safely(name)}"),
             Mount(output, OUTPUT, writable=True),
+            *_write_names(inputs.parent),
             *stage.more_mounts,
         )
         try:
@@ -144,6 +160,13 @@ def _run(stage: Stage, masks: Sequence[Mask], inputs: Path, weights: Path, name:
             harvest(output, taken, most_files, limits.output_bytes)
         except BadHarvest as error:
             raise Stopped(error.reason, error.said) from error
+
+
+def _write_names(folder: Path) -> Iterator[Mount]:
+    for name, text in NAMES.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o444)
+        yield Mount(folder / name, f"/etc/{name}")
 
 
 def _describe(shown: str, masks: Sequence[Mask], ended: Ended) -> RunResult:

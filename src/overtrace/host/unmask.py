@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from overtrace.challenges.answer_rows import write_row
+from overtrace.challenges.footprint_files import EMPTY, NO_BUILDING
 from overtrace.challenges.tree_files import IMAGE_COLUMNS
 from overtrace.host.contest import Contest, Effort, Frozen
 from overtrace.host.outcome import MOST_FAULTS, Flaw
@@ -31,6 +33,9 @@ ANSWER_FILES: dict[Kind, str] = {
     "trees": "answer.csv",
 }
 """What a container writes to /output."""
+EACH: dict[Kind, tuple[str, ...]] = {"labels": (".png",), "footprints": (".geojson",), "trees": (".csv", ".xml")}
+"""Endings of the files that may hold the answer to one image, whose name they have."""
+BOXES = re.compile(r"<bndbox>.*?</bndbox>", re.DOTALL)
 
 
 class Name(Frozen):
@@ -102,10 +107,10 @@ def unmask(orders: Orders) -> Unmasked:
     """Write the answer under its true names."""
     faults: list[Flaw] = []
     try:
-        if orders.kind == "labels":
-            answers = _unmask_labels(orders, faults)
-        elif orders.kind == "rows":
+        if orders.kind == "rows":
             answers = _unmask_rows(orders, faults)
+        elif orders.kind == "labels" or _find_own(orders):
+            answers = _unmask_files(orders, faults)
         else:
             answers = _unmask_table(orders, faults)
     except _Wrong as wrong:
@@ -126,22 +131,47 @@ def _only(orders: Orders, suffix: str) -> Path:
     return found[0]
 
 
-def _unmask_labels(orders: Orders, faults: list[Flaw]) -> dict[str, str]:
+def _find_own(orders: Orders) -> bool:
+    """Whether an image has a file of its own."""
+    stems = {name.stem for name in orders.names}
+    return any(path.stem in stems and path.suffix.lower() in EACH[orders.kind] for path in orders.files)
+
+
+def _unmask_files(orders: Orders, faults: list[Flaw]) -> dict[str, str]:
+    """A file for each image."""
     names = {name.stem: name for name in orders.names}
-    answers: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for path in orders.files:
         name = names.get(path.stem)
-        if path.suffix.lower() != ".png":
+        suffix = path.suffix.lower()
+        if suffix not in EACH[orders.kind]:
             continue
         if name is None:
             faults.append(_flaw(path.name[:100], "", "no image has the name", "name answers as the images"))
             continue
         data = path.read_bytes()
-        (orders.into / f"{name.name}.png").write_bytes(data)
-        answers[name.key] = hashlib.sha256(data).hexdigest()
-    missing = [name for name in orders.names if name.key not in answers]
-    faults += [_flaw(f"{name.stem}.png", "", "it is missing", "answer every image") for name in missing]
-    return answers
+        (orders.into / f"{name.name}{suffix}").write_bytes(data)
+        found[name.key] = _list_objects(data, suffix)
+    if orders.kind == "labels":
+        missing = [name for name in orders.names if name.key not in found]
+        faults += [_flaw(f"{name.stem}.png", "", "it is missing", "answer every image") for name in missing]
+    return _digest_all(found)
+
+
+def _list_objects(data: bytes, suffix: str) -> list[str]:
+    """What an image was answered by, without the name that it had in this run; what cannot be read is one object."""
+    whole = [hashlib.sha256(data).hexdigest()]
+    text = data.decode(errors="replace")
+    if suffix == ".csv":
+        return [line for line in text.splitlines()[1:] if line.strip()]
+    if suffix == ".xml":
+        return BOXES.findall(text)
+    if suffix != ".geojson":
+        return whole
+    try:
+        return [json.dumps(feature, sort_keys=True) for feature in json.loads(text)["features"]]
+    except (ValueError, KeyError, TypeError):
+        return whole
 
 
 def _unmask_rows(orders: Orders, faults: list[Flaw]) -> dict[str, str]:
@@ -196,10 +226,17 @@ def _unmask_table(orders: Orders, faults: list[Flaw]) -> dict[str, str]:
                 break
             continue
         out.append(write_row(*row[:column], name.name, *row[column + 1 :]))
-        # The number of a building is no part of what was found.
-        found[name.key].append("\0".join(row[column + 1 + (orders.kind == "footprints") :]))
+        if orders.kind == "footprints":
+            # The number of a building is no part of what was found, and neither is a row that says there is none.
+            found[name.key] += [] if _is_empty(row) else ["\0".join(row[2:])]
+        else:
+            found[name.key].append("\0".join([*row[:column], *row[column + 1 :]]))
     (orders.into / "answer.csv").write_text("\n".join([*out, ""]))
     return _digest_all(found)
+
+
+def _is_empty(row: Sequence[str]) -> bool:
+    return row[1:2] == [NO_BUILDING] or (row[2:3] or [""])[0].upper().split() == EMPTY.split()
 
 
 def _find_column(kind: Kind, rows: Sequence[Sequence[str]], path: Path) -> int:
@@ -213,7 +250,7 @@ def _find_column(kind: Kind, rows: Sequence[Sequence[str]], path: Path) -> int:
 
 
 def _digest_all(found: dict[str, list[str]]) -> dict[str, str]:
-    return {key: _digest(sorted(rows)) for key, rows in found.items()}
+    return {key: _digest(sorted(rows)) for key, rows in found.items() if rows}
 
 
 def _digest(rows: Iterable[str]) -> str:
