@@ -1,6 +1,7 @@
 """Appeals: who may make them and when, who reads them, and what a decision changes."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import select
@@ -27,6 +28,7 @@ from overtrace.host.table_base import Base
 from overtrace.host.tables import Submission, Team
 from overtrace.host.tables_after import AppealState, Effect
 from tests.support.people import add_person, make_contest, read_log
+from tests.support.races import race
 from tests.support.winners import END, SITE, add_places, ask, count_letters, look, make_final
 
 DAY, MS = timedelta(days=1), timedelta(milliseconds=1)
@@ -147,6 +149,27 @@ def test_texts_and_numbers_have_limits(database, people, olga):
             one = appeal(database, ada)
     with pytest.raises(Refused, match="5 appeals"):
         appeal(database, ada)
+
+
+def test_what_comes_at_once_is_numbered_and_decided_once(database, people, olga):
+    assert [
+        one for one in race(*(partial(appeal, database, one) for one in people)) if isinstance(one, Exception)
+    ] == []
+    with database.read() as session:
+        assert sorted(one.number for one in list_appeals(session)) == [1, 2, 3]
+        one = list_appeals(session, find(database, Team, people[1]))[0].id
+    for _ in range(2):
+        again = race(*[partial(appeal, database, people[0])] * 3)
+        assert [str(error).split(":")[0] for error in again] == ["an appeal of your team is open"] * 3
+    team = find(database, Team, people[0])
+    decided = race(
+        partial(rule, database, one, olga, Effect.DISQUALIFY, team), partial(rule, database, one, olga, upheld=False)
+    )
+    assert sorted(str(said) for said in decided)[0] == "None"
+    with database.read() as session:
+        stands = find_appeal(session, one, olga)
+        assert f"appeal {stands.number} is {stands.state}: it stands" in [str(said) for said in decided]
+        assert (session.get_one(Team, team).disqualified_at is not None) == (stands.state is AppealState.UPHELD)
 
 
 def test_decisions_take_teams_and_submissions_off_the_boards_and_put_them_back(database, people, olga):

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from overtrace.errors import BadOption, NotAllowed, NotFound, Refused
 from overtrace.host import letters, organising, submissions, winners
 from overtrace.host.contest import Contest
+from overtrace.host.database import add_if_new
 from overtrace.host.deliveries import find_delivery, tell_organisers, tell_team
 from overtrace.host.events import record
 from overtrace.host.ids import new_id
@@ -24,6 +25,7 @@ from overtrace.host.tables import Person, Submission, Team
 from overtrace.host.tables_after import DROPPED, Appeal, AppealState, AppealWords, Effect
 from overtrace.host.teams import find_members, lock_team
 
+TRIES = 20
 MOST_OF_A_TEAM = 5
 MOST_WORDS = 40
 """Contributions to one thread."""
@@ -106,14 +108,20 @@ def open_appeal(session: Session, site: Site, person_id: str, subject: str, text
         raise Refused("an appeal of your team is open: say there what is to be added")
     if len(own) >= MOST_OF_A_TEAM:
         raise Refused(f"your team has made {MOST_OF_A_TEAM} appeals, which is all that are taken")
-    number = (session.scalar(select(func.max(Appeal.number))) or 0) + 1
-    appeal = Appeal(id=new_id(at), number=number, team_id=team.id, person_id=person_id, subject=line, opened_at=at)
-    session.add(appeal)
-    session.flush()
+    appeal = _number(session, Appeal(id=new_id(at), team_id=team.id, person_id=person_id, subject=line, opened_at=at))
     _add_words(session, appeal, person_id, text, at, organises=False)
     _note(session, appeal, "opened", f"person:{person_id}", at)
-    tell_organisers(session, site, letters.appeal(site, appeal.id, f"appeal {number} is open"), at)
+    tell_organisers(session, site, letters.appeal(site, appeal.id, f"appeal {appeal.number} is open"), at)
     return appeal
+
+
+def _number(session: Session, appeal: Appeal) -> Appeal:
+    """Add it with the next number; another team may take that just now, and the next one is tried then."""
+    for _ in range(TRIES):
+        appeal.number = (session.scalar(select(func.max(Appeal.number))) or 0) + 1
+        if add_if_new(session, appeal):
+            return appeal
+    raise Refused("many teams appeal just now: send it again")
 
 
 def find_appeal(session: Session, appeal_id: str, person: Person) -> Appeal:
