@@ -25,6 +25,7 @@ from overtrace.host.replicating import (
     beat,
     claim,
     finish,
+    foresee_refusal,
     give_back,
     read_refusal,
     record_verdict,
@@ -199,13 +200,14 @@ def test_the_verdict_of_another_machine_is_recorded_by_its_report(database, ada)
 def test_organisers_read_why_containers_are_not_run_here(database):
     images = SITE.contest.phases[0].model_copy(update={"images": "images"})
     contest = SITE.contest.model_copy(update={"phases": (images,)})
+    assert "names no images" in foresee_refusal(SITE.contest, 1)
+    assert "without workers" in foresee_refusal(contest, 0)
     with database.write() as session:
-        assert "names no images" in read_refusal(session, SITE.contest)
-        assert "no worker" in read_refusal(session, contest)
+        assert read_refusal(session) == foresee_refusal(contest, 1) == "no worker for containers has started"
         state_refusal(session, "this machine cannot run foreign images: apt-get install podman runc")
-        assert "apt-get install" in read_refusal(session, contest)
+        assert "apt-get install" in read_refusal(session)
         state_refusal(session, "")
-        assert read_refusal(session, contest) == ""
+        assert read_refusal(session) == ""
 
 
 @pytest.mark.skipif(

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from sqlalchemy import select
 
+from overtrace.host.replicating import read_refusal
 from overtrace.host.schema import open_store
 from overtrace.host.tables import Person
 from overtrace.host.tokens import make_token
@@ -99,7 +100,8 @@ def test_a_host_is_up_in_seconds_scores_and_ends_as_it_is_told(tmp_path, start):
 
 
 def test_a_worker_of_the_command_line_scores_for_a_host_elsewhere(tmp_path, start):
-    file, port = write_contest(tmp_path / "contest", OPEN), find_free_port()
+    rule = {"replication": {"winners": 1}}
+    file, port = write_contest(tmp_path / "contest", {**OPEN, "images": "images.zip"}, **rule), find_free_port()
     address = f"http://127.0.0.1:{port}"
     start("host", str(file.path), "--port", str(port), "--mail", f"file:{tmp_path}", "--workers", "0")
     wait_for(lambda: answers(address), most_s=60)
@@ -110,6 +112,7 @@ def test_a_worker_of_the_command_line_scores_for_a_host_elsewhere(tmp_path, star
         # The first organiser, who has not opened the link yet.
         olga = session.scalars(select(Person).where(Person.email == "olga@example.org")).one()
         olga.organises = True
+        assert read_refusal(session) == "the host was started without workers"
         _, work = make_token(session, olga, "far", ("work",), None, datetime.now(UTC))
         _, submit = make_token(session, ada, "near", ("read", "submit"), None, datetime.now(UTC))
     program = httpx.Client(base_url=address, headers={"Authorization": f"Bearer {submit}"})

@@ -6,7 +6,9 @@ import re
 from datetime import timedelta
 
 import pytest
+from typer.testing import CliRunner
 
+from overtrace.cli.main import app
 from overtrace.cli.progress import Bar
 from overtrace.errors import NotFound, Refused
 from overtrace.host.client import deliver, read_answer
@@ -80,6 +82,14 @@ def deliver_by_client(host, person, folder):
         connection.close()
 
 
+def status(host, person):
+    """What ``overtrace status`` says."""
+    token = host.program(person, "read").headers["authorization"].removeprefix("Bearer ")
+    done = CliRunner().invoke(app, ["status", "--server", host.address, "--token", token])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
 def test_the_next_follows_one_that_never_replies(host, people, tmp_path, monkeypatch):
     ada, bob, cy, dee = people
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -89,6 +99,9 @@ def test_the_next_follows_one_that_never_replies(host, people, tmp_path, monkeyp
     wait_for(lambda: count_letters(host, bob, "asked for its container") == 1)
     made = deliver_by_client(host, ada, tmp_path)
     assert (made["state"], made["missing"]) == ("delivered", [])
+    assert "\ncontainer: delivered; image and weights are here, and wait to be run\n" in status(host, ada)
+    assert "container: asked; asked to deliver; the container image is missing; the weights" in status(host, bob)
+    assert "container" not in status(host, dee)
     # The same command once more finds it done.
     assert deliver_by_client(host, ada, tmp_path) == made
     turn(host, DUE - 3 * DAY, bob, "Reminder", 1)
@@ -137,7 +150,7 @@ def record_by_page(host, olga, ada):
     """Organisers give the report of another machine, and see more of it than the others."""
     here, olga = "/organise/winners", host.enter(olga)
     page = olga.get(here).text
-    assert "Containers are not run here: the contest file names no images" in page
+    assert "Containers are not run here: no worker for containers has started" in page
     one = re.search(r'action="(/organise/winners/\w+)/verdict"', page)[1]
     digests = {"archive": hashlib.sha256(IMAGE).hexdigest(), "weights": hashlib.sha256(WEIGHTS).hexdigest()}
     scores = ({"name": "", "claimed": 0.9, "found": 0.897}, {"name": "woods", "claimed": 0.9, "found": None})

@@ -1,11 +1,14 @@
 """``overtrace status``: what became of the submissions of one's team."""
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from overtrace.cli.submit import SERVER, TOKEN
+
+if TYPE_CHECKING:
+    from overtrace.host.connection import Connection
 
 
 def status(
@@ -17,6 +20,8 @@ def status(
     json_out: Annotated[bool, typer.Option("--json", help="Print all that the host says, as JSON.")] = False,
 ) -> None:
     """Show the submissions of your team, the newest first: state, scores that are shown, and what each cost.
+
+    Of a team that was asked for its container, also what became of that.
 
     The token is found as by overtrace submit; it needs the scope read.
     """
@@ -33,6 +38,7 @@ def status(
     connection = Connection(server, find_token(server, token))
     try:
         found = connection.ask("GET", f"{API}/submissions")["submissions"]
+        delivery = None if json_out or number is not None else _find_delivery(connection)
     finally:
         connection.close()
     if number is not None:
@@ -43,8 +49,21 @@ def status(
         typer.echo(json.dumps(found, indent=1))
         return
     typer.echo(_describe(found) or "your team has no submissions yet")
+    if delivery is not None:
+        typer.echo(f"container: {'; '.join([delivery['state'], delivery['reason'], *delivery['missing']])}")
     for fault in found[0]["faults"] if number is not None else []:
         typer.echo(str(Fault(**fault)))
+
+
+def _find_delivery(connection: "Connection") -> dict[str, Any] | None:
+    """What a winner was asked for; None for the others."""
+    from overtrace.errors import NotFound
+    from overtrace.host.client import API
+
+    try:
+        return dict(connection.ask("GET", f"{API}/delivery"))
+    except NotFound:
+        return None
 
 
 def _describe(found: list[dict[str, Any]]) -> str:

@@ -81,7 +81,8 @@ def hand_over(session: Session, site: Site, person_id: str, at: datetime) -> Non
     one = _lock_own(session, person_id)
     gaps = find_gaps(one, site, at)
     if gaps:
-        raise Refused(f"the delivery is not complete: {'; '.join(gaps)}")
+        todo = "see to it on the page My team, and hand the delivery over there, or deliver it again"
+        raise Refused(f"the delivery is not complete: {'; '.join(gaps)}: {todo}")
     take(session, site, one, at, f"person:{person_id}")
 
 

@@ -162,8 +162,17 @@ def dropped(site: Site, why: str) -> Letter:
         site,
         "Your team has no final rank",
         f"Your team has no rank on the final board any more. {_begin(why)}.",
-        f"If you think that this is wrong, write to {site.contest.organisers[0].email}.",
+        *_name_way(site),
     )
+
+
+def _name_way(site: Site) -> tuple[str, ...]:
+    """What to do against a decision."""
+    days = site.contest.appeals.days
+    if not days:
+        return (f"If you think that this is wrong, write to {site.contest.organisers[0].email}.",)
+    within = f"{days} {'day' if days == 1 else 'days'}"
+    return f"If you think that this is wrong, appeal within {within} at", f"{site.address}/appeals"
 
 
 def announced(site: Site) -> Letter:

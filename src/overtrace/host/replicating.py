@@ -29,6 +29,7 @@ STATES = {
 }
 MOST_REASON = 300
 WAITS = "image and weights are here, and wait to be run"
+NO_WORKER = "no worker for containers has started"
 REFUSED = "replication refused"
 """The fact that keeps why containers are not run beside this host; an empty reason if they are."""
 
@@ -168,12 +169,18 @@ def state_refusal(session: Session, why: str) -> None:
     session.merge(Fact(name=REFUSED, value={"why": why}))
 
 
-def read_refusal(session: Session, contest: Contest) -> str:
+def read_refusal(session: Session) -> str:
     """Why containers are not run beside this host; empty if they are."""
-    if not can_run(contest):
-        return "the contest file names no images of the phase whose board is final"
     fact = session.get(Fact, REFUSED)
-    return "no worker for containers has started" if fact is None else str(fact.value["why"])
+    return NO_WORKER if fact is None else str(fact.value["why"])
+
+
+def foresee_refusal(contest: Contest, workers: int) -> str:
+    """The same before a worker has said whether it can, by the whole contest file, which pages do not know."""
+    final = contest.find_final_board()
+    if final is not None and final[0].images is None:
+        return "the contest file names no images of the phase whose board is final"
+    return NO_WORKER if workers else "the host was started without workers"
 
 
 def can_run(contest: Contest) -> bool:

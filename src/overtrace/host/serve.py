@@ -26,7 +26,7 @@ from overtrace.host.local_worker import Orders
 from overtrace.host.people import appoint_organisers
 from overtrace.host.places import BLOBS, DATABASE
 from overtrace.host.public import publish
-from overtrace.host.replicating import can_run
+from overtrace.host.replicating import can_run, foresee_refusal, state_refusal
 from overtrace.host.schema import open_store
 from overtrace.host.senders import open_sender
 from overtrace.host.site import Site
@@ -95,7 +95,7 @@ def serve(plan: Plan, say: Callable[[str], None]) -> None:
         read_only=plan.read_only,
     )
     say(f"{file.contest.title}: {address}")
-    link = "" if plan.read_only else begin(database, settings.site, file)
+    link = "" if plan.read_only else begin(database, settings.site, file, plan.workers)
     if link and not plan.demo:
         say(f"You are its first organiser: set your password, once and within an hour, at\n{link}")
     orders = Orders(contest=plan.contest.absolute(), db=db, store=store, spool=spool.absolute(), demo=plan.demo)
@@ -133,11 +133,12 @@ def find_provider() -> "Provider | None":
     return read_provider(os.environ)
 
 
-def begin(database: Database, site: Site, file: ContestFile) -> str:
+def begin(database: Database, site: Site, file: ContestFile, workers: int) -> str:
     """Note that the host has started, and by which file; the link for a first organiser, if there is none yet."""
     at = now()
     with database.write() as session:
         record(session, "host", "host.started", "host", at, contest=file.sha256)
+        state_refusal(session, foresee_refusal(file.contest, workers))
         appoint_organisers(session, site.contest, at)
         return make_first_link(session, site, at)
 

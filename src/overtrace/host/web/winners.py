@@ -35,7 +35,7 @@ def organise(request: Request, host: Host, known: Organiser) -> Response:
         gaps = {one.id: find_gaps(one, host.site, known.at) for one in found if one.state in PENDING}
         asked = winners.is_asked(session)
         why_not = "" if asked else _say_why_not(host, known)
-        states = {"pending": PENDING, "dropped": DROPPED, "refusal": replicating.read_refusal(session, host.contest)}
+        states = {"pending": PENDING, "dropped": DROPPED, "refusal": replicating.read_refusal(session)}
         facts = {"deliveries": found, "gaps": gaps, "asked": asked, "why_not": why_not, **states}
         return render(request, "organise_winners.html", facts)
 
