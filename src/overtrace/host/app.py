@@ -144,12 +144,14 @@ class Sweeper:
 
     def sweep(self, settings: Settings) -> None:
         """At most one process does so at a time, and it does not matter which."""
-        at, newest = settings.clock(), find_newest(settings.database)
+        newest = find_newest(settings.database)
         with settings.database.read() as session:
-            if newest == self._seen and not is_due(session, settings.contest, at):
+            if newest == self._seen and not is_due(session, settings.contest, settings.clock()):
                 return
         with settings.database.write() as session:
-            sweep(session, settings.site, at)
+            # It may wait here for others: by an older time than theirs, whom it asks now would be late already.
+            session.connection()
+            sweep(session, settings.site, settings.clock())
         self._seen = newest
 
 
