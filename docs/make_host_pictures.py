@@ -94,11 +94,12 @@ def find_link(context: BrowserContext, path: str, selector: str) -> str:
     return found
 
 
-def take(context: BrowserContext, path: str, name: str, *, whole: bool = True) -> None:
-    """One picture, in few colours."""
+def take(context: BrowserContext, path: str, name: str, *, whole: bool = True, script: str = "") -> None:
+    """One picture, in few colours; of the page as a script leaves it."""
     page = context.new_page()
     page.goto(path)
     page.wait_for_timeout(300)
+    page.evaluate(script)
     page.evaluate("window.scrollTo(0, 0)")
     image = Image.open(io.BytesIO(page.screenshot(full_page=whole, animations="disabled"))).convert("RGB")
     page.close()
