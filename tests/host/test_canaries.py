@@ -7,6 +7,8 @@ from overtrace.host.canaries import find_canaries, lay_canaries
 from overtrace.host.contest_file import read_contest
 from overtrace.host.disguise import list_originals
 from overtrace.host.examples import make_example
+from overtrace.host.local_worker import tell_host
+from overtrace.host.schema import open_store
 from overtrace.host.trial import try_boards
 from tests.support.commands import run, run_well
 from tests.support.people import read_log
@@ -80,6 +82,18 @@ def test_a_contest_with_canaries_scores_as_before(name, tmp_path):
         canaries = find_canaries(file.contest, file.folder)[phase.truth]
         originals = list_originals(file.contest, phase, file.folder)
         assert not canaries & {one.stem for one in originals} | {str(one.number) for one in originals} & canaries
+
+
+@pytest.mark.parametrize("text", ["not yet", '{"annotations": []}', '{"annotations": [], "images": [{}]}'])
+def test_a_truth_that_is_not_ready_keeps_no_host_from_starting(text, tmp_path, capsys):
+    file = read_contest(make_example("itc", tmp_path / "contest"))
+    database = open_store(f"sqlite:///{tmp_path}/host.db")
+    tell_host(database, file)
+    assert "canaries" not in capsys.readouterr().out
+    (file.folder / "truth" / "testing" / "plot_1.json").write_text(text)
+    tell_host(database, file)
+    assert "canaries are not watched, as a truth is not in order: " in capsys.readouterr().out
+    database.engine.dispose()
 
 
 def test_the_command_lays_them_once_and_check_counts_them(tmp_path):

@@ -23,8 +23,8 @@ from overtrace.challenges.own import COCO, PIXELS
 from overtrace.challenges.scene_files import read_names
 from overtrace.challenges.submission import open_answer
 from overtrace.challenges.tree_files import read_trees
-from overtrace.errors import BadOption
-from overtrace.formats.faults import Fault, refuse
+from overtrace.errors import BadAnswer, BadOption
+from overtrace.formats.faults import Fault, parse, refuse
 from overtrace.raster.aside import open_aside
 from overtrace.scoring.rle import Runs, compress
 
@@ -40,7 +40,10 @@ def list_images(challenge: str, profile: str, truth: Path) -> frozenset[str]:
     """
     kind = find_kind(challenge, profile)
     if kind == "coco":
-        return frozenset(str(image["id"]) for _, content in _read_coco(truth) for image in content["images"])
+        images = [image for _, content in _read_coco(truth) for image in content["images"]]
+        if any(not isinstance(image, dict) or "id" not in image for image in images):
+            raise BadAnswer(f"{truth} has an image without an id: give it one")
+        return frozenset(str(image["id"]) for image in images)
     if kind == "scenes":
         return frozenset(_read_scenes(truth))
     if kind == "deepglobe":
@@ -83,8 +86,10 @@ def _read_coco(truth: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Each data set, and where it lies."""
     for member in open_answer(truth):
         if member.name.endswith(".json"):
-            content = json.loads(member.read())
+            content = parse(member.read(), member.shown)
             if isinstance(content, dict) and "annotations" in content:
+                if not isinstance(content.get("images"), list):
+                    raise BadAnswer(f"{member.shown} has no list of images: wanted a COCO data set")
                 yield _want_plain(member.path, truth), content
 
 

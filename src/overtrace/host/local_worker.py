@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from overtrace.errors import BadOption, OvertraceError
+from overtrace.errors import BadAnswer, BadOption, OvertraceError
 from overtrace.host.blobs import Blobs, open_blobs
 from overtrace.host.canaries import find_canaries, state_canaries
 from overtrace.host.contest import Frozen
@@ -78,7 +78,7 @@ def work(orders: Orders, stop: threading.Event) -> None:
 def tell_host(database: Database, file: ContestFile) -> None:
     """What is true, and by which code answers are scored; and say which boards show something else."""
     digests, scorer = digest_truths(file.contest, file.folder), name_scorer()
-    canaries = find_canaries(file.contest, file.folder)
+    canaries = _find_canaries(file)
     with database.write() as session:
         state_canaries(session, file.contest, canaries)
         if state_truths(session, digests, scorer):
@@ -97,6 +97,15 @@ def tell_host(database: Database, file: ContestFile) -> None:
             "they are, and new answers are set aside, until you rescore it on the page Organise, Scorings",
             flush=True,
         )
+
+
+def _find_canaries(file: ContestFile) -> dict[str, frozenset[str]]:
+    """Of a truth that is not ready yet, none: its phase may begin much later."""
+    try:
+        return find_canaries(file.contest, file.folder)
+    except BadAnswer as error:
+        print(f"overtrace: canaries are not watched, as a truth is not in order: {error}", flush=True)
+        return {}
 
 
 def _replicate(orders: Orders, file: ContestFile, database: Database, blobs: Blobs, stop: threading.Event) -> None:
