@@ -27,6 +27,8 @@ Settings = Mapping[str, Any]
 
 FIT = {"batch": 8, "crop_px": 128, "learning_rate": 4e-3, "warm_up": 30, "average": 0.99, "keep_every": 1000}
 TREES = {"reader": "urban_california", "folder": "urban_california", "challenge": "trees"}
+TAUGHT = {"network": {"planes": ["interior", "distance"]}, "teacher": {"model": "{trees-nir}", "views": 8}}
+"""By a model that has no plane of touching borders."""
 SOCAL = {"nir": True, "peaks": "points"}
 BASES: dict[str, Settings] = {
     "points": {
@@ -71,12 +73,12 @@ IDEAS: dict[str, dict[str, Settings]] = {
         "no average of weights": {"fit": {"average": 0.0}},
         "objects pasted (paste = 3)": {"augment": {"paste": 3.0}},
         "taught by itself, 8 views": {"teacher": {"model": "{as it is}", "views": 8}},
-        "taught by trees-nir, 8 views": {"teacher": {"model": "{trees-nir}", "views": 8}},
-        "RGB": {"bands": ["red", "green", "blue"]},
-        "RGB, taught by trees-nir, 8 views": {
+        "interior and distance, taught by trees-nir, 8 views": TAUGHT,
+        "RGB, interior and distance": {
             "bands": ["red", "green", "blue"],
-            "teacher": {"model": "{trees-nir}", "views": 8},
+            "network": {"planes": ["interior", "distance"]},
         },
+        "RGB, interior and distance, taught by trees-nir, 8 views": {"bands": ["red", "green", "blue"], **TAUGHT},
     },
     "roofs": {
         "as it is": {},
