@@ -73,9 +73,12 @@ class Group:
             counters.peak_memory_bytes = _read_number(place / "memory.peak")
             return counters
         memory = ROOT / "memory" / self.name
-        counters.reached_memory = bool(_read_number(memory / "memory.failcnt"))
+        peak, limit = (_read_number(memory / f"memory.{name}_in_bytes") for name in ("max_usage", "limit"))
+        # New kernels do not count refusals any more, and the group inside, which tells who was killed, may be gone.
+        is_full = peak is not None and limit is not None and peak >= limit
+        counters.reached_memory = is_full or bool(_read_number(memory / "memory.failcnt"))
         counters.reached_processes |= _read_events(ROOT / "pids" / self.name / "pids.events").get("max", 0) > 0
-        counters.peak_memory_bytes = _read_number(memory / "memory.max_usage_in_bytes")
+        counters.peak_memory_bytes = peak
         return counters
 
     def kill(self, *, monitor: bool = True) -> None:
