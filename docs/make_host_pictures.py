@@ -99,6 +99,9 @@ def take(context: BrowserContext, path: str, name: str, *, whole: bool = True, s
     page = context.new_page()
     page.goto(path)
     page.wait_for_timeout(300)
+    # Those below the window are not asked for before someone scrolls there.
+    page.evaluate("document.querySelectorAll('img').forEach((one) => (one.loading = 'eager'))")
+    page.wait_for_function("[...document.images].every((one) => one.complete)")
     page.evaluate(script)
     page.evaluate("window.scrollTo(0, 0)")
     image = Image.open(io.BytesIO(page.screenshot(full_page=whole, animations="disabled"))).convert("RGB")
