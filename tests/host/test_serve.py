@@ -13,6 +13,7 @@ import psutil
 import pytest
 from sqlalchemy import select
 
+from overtrace.host.local_worker import Orders
 from overtrace.host.replicating import read_refusal
 from overtrace.host.schema import open_store
 from overtrace.host.tables import Person
@@ -96,6 +97,26 @@ def test_a_host_is_up_in_seconds_scores_and_ends_as_it_is_told(tmp_path, start):
     assert not [one for one in beside if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     assert "Traceback" not in said.read_text()
     assert (tmp_path / "contest" / "host").stat().st_mode & 0o077 == 0
+
+
+def test_a_worker_ends_whose_host_was_killed_while_it_loaded(tmp_path):
+    file = write_contest(tmp_path / "contest", {**OPEN, "images": "images.zip"})
+    database = f"sqlite:///{tmp_path}/host.db"
+    open_store(database).engine.dispose()
+    orders = Orders(contest=file.path, db=database, store=str(tmp_path), spool=tmp_path)
+    host = (
+        "import os, subprocess, sys\n"
+        "from overtrace.host.local_worker import Orders\n"
+        "from overtrace.host.serve import WORKER\n"
+        "orders = Orders.model_validate_json(sys.argv[1]).model_copy(update={'parent': os.getpid()})\n"
+        "worker = subprocess.Popen(WORKER, stdin=subprocess.PIPE, start_new_session=True)\n"
+        "worker.stdin.write(orders.model_dump_json().encode() + b'\\n')\n"
+        "worker.stdin.close()\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    # Its output ends with the last process that has it.
+    killed = subprocess.run([sys.executable, "-c", host, orders.model_dump_json()], capture_output=True, timeout=60)
+    assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, b"")
 
 
 def test_a_worker_of_the_command_line_scores_for_a_host_elsewhere(tmp_path, start):

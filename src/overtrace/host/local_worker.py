@@ -40,6 +40,8 @@ class Orders(Frozen):
     """Whether to run containers of winners, and not to score."""
     address: str = ""
     """Of the host, for letters."""
+    parent: int = 0
+    """The process of the host; 0 for any."""
     scores: bool = True
     """Not if all workers are elsewhere: they are told what to score against, too."""
 
@@ -51,7 +53,9 @@ def main() -> None:
     stop = threading.Event()
     stop_when_told(stop)
     try:
-        work(Orders.model_validate_json(sys.stdin.readline()), stop)
+        orders = Orders.model_validate_json(sys.stdin.readline())
+        if orders.parent in (0, os.getppid()):  # else it has ended before it could take this one with it
+            work(orders, stop)
     except OvertraceError as error:
         print(f"overtrace: worker: {error}", file=sys.stderr)
         sys.exit(1)

@@ -205,7 +205,8 @@ class Crew:
             with subprocess.Popen(WORKER, stdin=subprocess.PIPE, start_new_session=True) as process:
                 self._running[orders.number] = process
                 assert process.stdin is not None
-                process.stdin.write(orders.model_dump_json().encode() + b"\n")
+                told = orders.model_copy(update={"parent": os.getpid()})
+                process.stdin.write(told.model_dump_json().encode() + b"\n")
                 process.stdin.close()
                 if self._stopping.is_set():
                     process.terminate()
