@@ -180,3 +180,6 @@ def test_images_in_a_bucket(folder, monkeypatch):
     remote._bucket.cache_clear()
     with pytest.raises(BadImage, match="the store does not answer as it should, 2 times"):
         open_raster(f"s3://{BUCKET}/images/other.tif")
+    # A number in an address is no status.
+    with pytest.raises(BadImage, match="the store does not answer as it should, 2 times"):
+        open_raster(f"s3://{BUCKET}/404/other.tif")

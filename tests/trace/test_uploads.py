@@ -80,3 +80,14 @@ def test_a_place_that_takes_nothing_is_told_before_the_work(tmp_path, bucket, mo
         trace([image], [f"s3://{BUCKET}/crowns.xyz"], Options(model=str(model)))
     assert sorted(os.listdir()) == before
     assert keys(bucket) == []
+
+
+def test_a_cloud_without_credentials_says_what_to_set(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+    model = write_identity_model(tmp_path / "identity.onnx", window=256, margin=32)
+    image = write_image(tmp_path / "canopy.tif", 300)
+    with pytest.raises(
+        BadOutput, match=r"az://trees/a\.gpkg cannot be written: .*: set AZURE_STORAGE_ACCOUNT_NAME and"
+    ):
+        trace([image], ["az://trees/a.gpkg"], Options(model=str(model)))

@@ -302,18 +302,13 @@ class _Bucket:
     def __init__(self, root: str) -> None:
         import obstore
         import obstore.exceptions
-        import obstore.store
 
         self._obstore = obstore
         self._missing = obstore.exceptions.NotFoundError
         self._refusals = (obstore.exceptions.PermissionDeniedError, obstore.exceptions.UnauthenticatedError)
         self._error = obstore.exceptions.BaseError
         # Tries are counted here, for all that can go wrong.
-        try:
-            self._store = obstore.store.from_url(root, retry_config={"max_retries": 0})
-        except obstore.exceptions.BaseError as error:
-            # Its text may hold what is wrong with a key.
-            raise Refused(f"{root} cannot be reached with what the environment says: {NEEDS[root[:2]]}") from error
+        self._store = open_bucket(root, {"max_retries": 0})
 
     def measure(self, path: str) -> int:
         return int(self._ask(lambda: self._obstore.head(self._store, _key(path)))["size"])
@@ -342,6 +337,25 @@ class _Bucket:
             raise Refused(final) if final else (Refused if lacks_keys(error) else Failed)(said) from None
 
 
+def open_bucket(root: str, retry: Any) -> Any:
+    """The store of obstore for a bucket or container.
+
+    Args:
+        root: its address, without a key.
+        retry: obstore's ``retry_config``.
+    Raises:
+        Refused: if the environment does not say enough.
+    """
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
+    try:
+        return from_url(root, retry_config=retry)
+    except BaseError:
+        # Its text may hold what is wrong with a key.
+        raise Refused(f"{root} cannot be reached with what the environment says: {NEEDS[root[:2]]}") from None
+
+
 def _key(path: str) -> str:
     return urlsplit(path).path.lstrip("/")
 
@@ -367,5 +381,6 @@ def without_secrets(error: Exception) -> str:
 
 def read_status(error: Exception) -> int:
     """The status that a store gave; 0 where its error tells none."""
-    status = re.search(r"\b[45]\d\d\b", str(error))
-    return int(status[0]) if status else 0
+    # The text also has the address and a time, in which such numbers may stand.
+    status = re.search(r"status code: ([45]\d\d)\b", str(error))
+    return int(status[1]) if status else 0

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from overtrace.errors import BadOption, BadOutput
-from overtrace.raster.remote import without_secrets
+from overtrace.raster.remote import Refused, open_bucket, without_secrets
 
 RETRIES = 6
 RETRY_FOR = timedelta(minutes=5)
@@ -69,11 +69,12 @@ def _key(address: str) -> str:
 
 def _try(address: str, do: Callable[[Any], Any]) -> Any:
     from obstore.exceptions import BaseError
-    from obstore.store import from_url
 
     parts = urlsplit(address)
     try:
-        retry: Any = {"max_retries": RETRIES, "retry_timeout": RETRY_FOR}
-        return do(from_url(f"{parts.scheme}://{parts.netloc}", retry_config=retry))
+        retry = {"max_retries": RETRIES, "retry_timeout": RETRY_FOR}
+        return do(open_bucket(f"{parts.scheme}://{parts.netloc}", retry))
+    except Refused as error:
+        raise BadOutput(f"{address} cannot be written: {error}") from None
     except (BaseError, OSError) as error:
         raise BadOutput(f"{address} cannot be written: {without_secrets(error)}") from None
