@@ -1,14 +1,17 @@
 import os
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from overtrace.host.blobs import open_blobs
+from overtrace.host.bubblewrap import can_box
 from overtrace.host.jobs import Patience
 from overtrace.host.tables import Job, State
 from overtrace.host.worker import LocalQueue, Worker, WrongTruth, name_safely
@@ -145,6 +148,24 @@ def test_sigterm_ends_a_worker_that_waits(address, host, tmp_path):
     os.kill(process.pid, signal.SIGTERM)
     process.join(10)
     assert process.exitcode == 0
+
+
+def test_the_next_worker_takes_away_what_a_killed_one_has_left(address, host, tmp_path):
+    sent = host.submit(host.add_team("owls"))
+    process = get_context("forkserver").Process(target=work, args=(address, tmp_path, {}, "w"))
+    process.start()
+    while host.look(sent.id).ended_at is None:
+        time.sleep(0.05)
+
+    def find_left() -> list[Path]:
+        return list(Path(tempfile.gettempdir()).glob(f"overtrace-*-{process.pid}-*"))
+
+    assert len(find_left()) == 1 + can_box()
+    process.kill()
+    process.join()
+    assert find_left()
+    run_until(make_worker(host), lambda: not find_left())
+    assert not find_left()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from overtrace.host.outcome import MOST_LINE_BYTES, Outcome
 
 KEPT = ("PYTHONPATH", "NUMBA_CACHE_DIR", "LD_LIBRARY_PATH")
 """Of the environment, as far as it is set: where to find code. All else may hold secrets."""
+SCRATCH = "overtrace-answer-"
+"""How folders of a worker are called, before the number of its process: the next one takes away those of killed ones."""
 START_S = 900.0
 """A new machine compiles kernels."""
 GRACE_S = 30.0
@@ -71,7 +73,7 @@ class Scorer:
                 # What it compiles in the box is lost with it: kernels are compiled before.
                 self._launch(self._command, is_wanted)
                 self.close()
-                self._kernels = TemporaryDirectory(prefix="overtrace-kernels-")
+                self._kernels = TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-kernels-")
                 own = copy_kernels(Path(self._kernels.name))
                 self._launch(box(self._command, self._shown, own), is_wanted)
             else:

@@ -24,14 +24,13 @@ from overtrace.host.heartbeat import keep_beating
 from overtrace.host.jobs import Claimed, Patience
 from overtrace.host.marking import make_task, name_scorer
 from overtrace.host.outcome import Outcome, break_off
-from overtrace.host.scorer_process import NotWanted, Scorer, ScorerLost
+from overtrace.host.scorer_process import SCRATCH, NotWanted, Scorer, ScorerLost
 from overtrace.host.scorings import is_same
 from overtrace.host.truths import digest_truths, list_files, read_scorer, read_truth
 from overtrace.raster.aside import is_running
 
 IDLE_S = 0.5
 """Between two looks at an empty queue."""
-SCRATCH = "overtrace-answer-"
 AGAIN_S = 2.0
 """Before the host is asked again that did not answer."""
 LOG = logging.getLogger("overtrace.worker")
