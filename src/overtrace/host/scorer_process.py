@@ -18,7 +18,7 @@ from overtrace.host.outcome import MOST_LINE_BYTES, Outcome
 KEPT = ("PYTHONPATH", "NUMBA_CACHE_DIR", "LD_LIBRARY_PATH")
 """Of the environment, as far as it is set: where to find code. All else may hold secrets."""
 SCRATCH = "overtrace-answer-"
-"""How folders of a worker are called, before the number of its process: the next one takes away those of killed ones."""
+"""How folders of a worker are called, before the number of its process: the next one removes those of killed ones."""
 START_S = 900.0
 """A new machine compiles kernels."""
 GRACE_S = 30.0
