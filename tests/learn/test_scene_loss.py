@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 from overtrace.data.labelled import VOID  # noqa: E402
 from overtrace.learn.scene_loss import scene_loss  # noqa: E402
 
+OVERS = ("image", "batch")
 # Two classes; three parts in four for class 1, nine in ten for class 0.
 THREE_QUARTERS, NINE_TENTHS = math.log(3), -math.log(9)
 
@@ -83,3 +84,25 @@ def test_parts_of_a_batch_add_up(region):
     whole = scene_loss(logits, truth, weights, region)
     parts = [scene_loss(logits[i], truth[i], weights, region) for i in (slice(0, 1), slice(1, 4))]
     torch.testing.assert_close(whole, tuple(a + b for a, b in zip(*parts, strict=True)))
+
+
+@pytest.mark.parametrize("region", ["iou", "lovasz"])
+def test_a_batch_is_held_against_what_it_lacks_all_together(region):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 4, 8, 8, generator=generator)
+    truth = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    truth[1], truth[2, :4], truth[2, 4:] = 1, 2, VOID
+    total, weight = scene_loss(logits, truth, region=region, over="batch")
+    one = scene_loss(torch.cat(list(logits), dim=1)[None], torch.cat(list(truth))[None], region=region)
+    torch.testing.assert_close((total, weight), one)
+
+
+def test_a_class_that_an_image_does_not_hold_is_told_by_the_batch():
+    truth = torch.tensor([[[0, 0]], [[0, 1]]])
+    found = torch.tensor([[[1, 0]], [[0, 1]]])
+    logits = 1000.0 * torch.nn.functional.one_hot(found, 2).permute(0, 3, 1, 2)
+    entropy, weight = scene_loss(logits, truth)
+    lack = {over: (scene_loss(logits, truth, region="lovasz", over=over)[0] - entropy) / weight for over in OVERS}
+    # Alone, the first image lacks half of class 0 and says nothing of class 1.
+    torch.testing.assert_close(lack["image"], torch.tensor((1 / 2 + 0) / 2))
+    torch.testing.assert_close(lack["batch"], torch.tensor((1 / 3 + 1 / 2) / 2))

@@ -212,7 +212,7 @@ def compute_losses(recipe: Recipe, network: nn.Module, batch: Batch, share: floa
         assert isinstance(recipe.network, SceneNetwork)
         weights = image.new_tensor(recipe.network.class_weights) if recipe.network.class_weights else None
         region = recipe.network.region if share >= recipe.network.region_from else "none"
-        wrong, weight = scene_loss(network(image), batch["classes"], weights, region)
+        wrong, weight = scene_loss(network(image), batch["classes"], weights, region, recipe.network.region_over)
         return {"classes": everywhere(wrong) / everywhere(weight).clamp(min=1)}
     targets = make_targets(batch["masks"], batch["kinds"], batch["ignore"])
     losses: Losses = network.losses(image, targets)  # type: ignore[operator]

@@ -111,6 +111,8 @@ class SceneNetwork(Frozen):
     """What is learned beside cross-entropy."""
     region_from: Share = 0.0
     """The share of the schedule after which it is."""
+    region_over: Literal["image", "batch"] = "image"
+    """What it is taken over."""
     class_weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """Of a pixel of each class; empty: all the same."""
     start: Starts = ""

@@ -11,18 +11,25 @@ from torch.nn.functional import interpolate, log_softmax, nll_loss
 from overtrace.data.labelled import VOID
 
 Region = Literal["none", "iou", "lovasz"]
+Over = Literal["image", "batch"]
 
 
 def scene_loss(
-    logits: torch.Tensor, truth: torch.Tensor, weights: torch.Tensor | None = None, region: Region = "none"
+    logits: torch.Tensor,
+    truth: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    region: Region = "none",
+    over: Over = "image",
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy of each pixel, and perhaps what an image lacks of a perfect mean IoU; nothing where truth is VOID.
+    """Cross-entropy of each pixel, and perhaps what is lacking of a perfect mean IoU; nothing where truth is VOID.
 
     Args:
         logits: (N, classes, h, w), of any size; brought to that of the truth.
         truth: (N, H, W) integers, classes from 0, or VOID.
         weights: (classes,) of a pixel of each class; None for 1.
-        region: the second term, over the classes that an image holds: 1 less the soft IoU, or its Lovász extension.
+        region: the second term, over the classes that are held: 1 less the soft IoU, or its Lovász extension.
+        over: what the second term is taken over: each image, or all together as a class-wise IoU is scored. An image
+            that does not hold a class is not told by itself that it answers with it.
     Returns:
         The weighted sum, and the weight: scalars. Each image adds as much of both as its pixels weigh.
     Source:
@@ -36,10 +43,12 @@ def scene_loss(
     weight = weights[truth[known]].sum()
     if region == "none":
         return total, weight
-    for image, classes, seen in zip(logs, truth, known, strict=True):
+    logs = logs.movedim(1, -1)
+    parts = [(logs, truth, known)] if over == "batch" else zip(logs, truth, known, strict=True)
+    for said, classes, seen in parts:
         if seen.any():
             present = torch.unique(classes[seen])
-            found = image[present][:, seen].exp()
+            found = said[seen][:, present].exp().T
             true = (classes[seen] == present[:, None]).float()
             lack = lovasz(found, true) if region == "lovasz" else 1 - _soft_iou(found, true)
             total = total + weights[classes[seen]].sum() * lack.mean()
