@@ -9,7 +9,16 @@ from typing import Any
 
 from benchmarks.record import list_models, read_speeds
 from overtrace.models.card import Card, Score, read_card
-from overtrace.models.listing import pick_agreement, pick_scores, show, tell_bands, tell_classes, tell_pixel_size
+from overtrace.models.listing import (
+    Figure,
+    gather,
+    pick_agreement,
+    pick_scores,
+    show,
+    tell_bands,
+    tell_classes,
+    tell_pixel_size,
+)
 from overtrace.models.metadata import digest_network
 
 PAGE = Path(__file__).with_name("models.md")
@@ -59,8 +68,8 @@ def _describe_model(name: str, card: Card, path: Path, speed: Mapping[str, Any] 
         f"{path.stat().st_size / 1e6:.1f}",
         f"{tell_bands(card)}, {tell_pixel_size(card)}",
         tell_classes(card),
-        _tell_scores(pick_scores(card)),
-        _tell_scores(pick_agreement(card)),
+        "<br>".join(map(_tell_figure, gather(pick_scores(card)))) or "none",
+        "<br>".join(map(_tell_agreement, pick_agreement(card))) or "none",
         alone,
         whole,
         card.licence,
@@ -69,8 +78,13 @@ def _describe_model(name: str, card: Card, path: Path, speed: Mapping[str, Any] 
     )
 
 
-def _tell_scores(scores: Sequence[Score]) -> str:
-    return "<br>".join(f"{score.name} **{show(score)}** on {score.data}" for score in scores) or "none"
+def _tell_figure(figure: Figure) -> str:
+    more = f" (**{figure.more}** with {figure.views} views)" if figure.views else ""
+    return f"{figure.name} **{figure.one}**{more} on {figure.data}"
+
+
+def _tell_agreement(score: Score) -> str:
+    return f"{score.name} **{show(score)}** on {score.data}"
 
 
 def _tell_speed(speed: Mapping[str, Any]) -> tuple[str, str]:

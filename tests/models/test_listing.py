@@ -2,6 +2,8 @@ import pytest
 
 from overtrace.models.card import Score
 from overtrace.models.listing import (
+    Figure,
+    gather,
     pick_agreement,
     pick_scores,
     tell_bands,
@@ -63,3 +65,24 @@ def test_figures_that_thresholds_were_chosen_on_stand_only_for_themselves():
     other = Score(name="F1", data="val: 6 images", **facts)
     assert pick_scores(conv_card(scores=(own, other))) == [other]
     assert pick_scores(conv_card(scores=(own,))) == [own]
+
+
+def test_figures_of_one_measure_stand_in_one_line():
+    facts = {"by": "r", "date": "d", "commit": "c"}
+    others = "by a network that learned the others, thresholds chosen on all"
+    told = (
+        ("F1", 0.5, "val: 6 images"),
+        ("F1 with 8 views", 0.75, "val: 6 images"),
+        ("F1", 0.25, "town: 2 images"),
+        ("cross-validated F1", 0.125, f"town: 4 images, {others}"),
+        ("cross-validated F1 with 8 views", 0.375, f"town: 4 images, {others}"),
+        ("cross-validated F1", 0.625, f"town: 1 image, {others}"),
+        ("cross-validated F1 with 8 views", 0.875, f"town: 1 image, {others}"),
+    )
+    assert gather(Score(name=name, value=value, data=data, **facts) for name, value, data in told) == [
+        Figure("F1", ("0.5000",), ("0.7500",), 8, "val: 6 images"),
+        Figure("F1", ("0.2500",), (), 0, "town: 2 images"),
+        Figure(
+            "cross-validated F1", ("0.1250", "0.6250"), ("0.3750", "0.8750"), 8, f"town: 4 and 1 images, {others}"
+        ),
+    ]

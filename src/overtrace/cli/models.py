@@ -90,15 +90,19 @@ def _list_files(paths: "Mapping[str, Path]", cards: "Mapping[str, Card]") -> "Ta
 def _list_scores(cards: "Mapping[str, Card]") -> "Table":
     from rich.table import Column
 
-    from overtrace.models.listing import pick_scores, show
+    from overtrace.models.listing import Figure, gather, pick_scores
 
-    table = _draw_table("model", "score", Column("figure", justify="right"), "measured on")
+    right = [Column(name, justify="right", no_wrap=True) for name in ("one view", "more views")]
+    table = _draw_table("model", "score", *right, "measured on")
+    told: dict[tuple[Figure, ...], list[str]] = {}
     for name, card in cards.items():
-        scores = pick_scores(card)
-        for i, score in enumerate(scores):
-            table.add_row("" if i else name, score.name, show(score), score.data)
-        if not scores:
-            table.add_row(name, "none", "", "")
+        told.setdefault(tuple(gather(pick_scores(card))), []).append(name)
+    for figures, names in told.items():
+        for i, figure in enumerate(figures):
+            more = f"{figure.more} ({figure.views})" if figure.views else ""
+            table.add_row("" if i else ", ".join(names), figure.name, figure.one, more, figure.data)
+        if not figures:
+            table.add_row(", ".join(names), "none", "", "", "")
     return table
 
 
