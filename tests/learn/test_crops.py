@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from overtrace.data.labelled import Scene  # noqa: E402
-from overtrace.learn.crops import Crops, change_light, collate, measure_scale, resize  # noqa: E402
+from overtrace.learn.crops import Crops, change_light, collate, measure_scale, resize, sharpen  # noqa: E402
 from overtrace.raster.scaling import Scaling  # noqa: E402
 from tests.support.labelled import draw_crowns  # noqa: E402
 from tests.support.recipes import Given, make_pool, make_recipe  # noqa: E402
@@ -194,3 +194,21 @@ def test_what_keeps_its_pixel_size_keeps_its_pixels():
     for number in range(4):
         crop = np.round(drawn[number]["image"].numpy() * 255).astype(np.uint8)
         assert any((patches == way).all((2, 3, 4)).any() for way in (crop, crop[..., ::-1]))
+
+
+def test_sharpening_makes_edges_harder_and_leaves_flat_ground():
+    image = np.full((16, 16, 3), 0.4, np.float32)
+    image[:, 8:] = 0.6
+    made = [sharpen(image, 2.0, np.random.default_rng(seed)) for seed in range(20)]
+    steps = [float((one[:, 8] - one[:, 7]).mean()) for one in made]
+    assert all(step > 0.2 - 1e-6 for step in steps)
+    assert 4 < sum(step > 0.21 for step in steps) < 16
+    for one in made:
+        np.testing.assert_allclose(one[:, :2], 0.4, atol=1e-3)
+    assert sharpen(image, 0.0, np.random.default_rng(0)) is image
+
+
+def test_a_recipe_that_does_not_sharpen_draws_the_same_crops():
+    rng, other = np.random.default_rng(1), np.random.default_rng(1)
+    sharpen(np.zeros((4, 4, 3), np.float32), 0.0, rng)
+    assert rng.random() == other.random()

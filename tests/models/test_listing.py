@@ -82,7 +82,5 @@ def test_figures_of_one_measure_stand_in_one_line():
     assert gather(Score(name=name, value=value, data=data, **facts) for name, value, data in told) == [
         Figure("F1", ("0.5000",), ("0.7500",), 8, "val: 6 images"),
         Figure("F1", ("0.2500",), (), 0, "town: 2 images"),
-        Figure(
-            "cross-validated F1", ("0.1250", "0.6250"), ("0.3750", "0.8750"), 8, f"town: 4 and 1 images, {others}"
-        ),
+        Figure("cross-validated F1", ("0.1250", "0.6250"), ("0.3750", "0.8750"), 8, f"town: 4 and 1 images, {others}"),
     ]

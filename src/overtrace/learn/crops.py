@@ -70,6 +70,7 @@ class Crops(torch.utils.data.Dataset[Crop]):
             image, truth = pasted.pop("image"), pasted
         turn = choose_turn(self.recipe.augment, rng)
         image = change_light(apply_turn(image, turn), self.recipe.augment.light, rng)
+        image = sharpen(image, self.recipe.augment.sharpen, rng)
         turned = {name: apply_turn(part, turn) for name, part in truth.items()}
         crop = _to_crop(image, turned, labelled, pool.data, self.recipe.task)
         weights, teacher = self.recipe.planes, self.recipe.teacher
@@ -250,6 +251,20 @@ def change_light(image: NDArray[np.float32], strength: float, rng: np.random.Gen
         changed = changed + rng.normal(0, rng.uniform(0, 0.03), changed.shape)
     light: NDArray[np.float32] = np.clip(changed, 0, 1).astype(np.float32)
     return light
+
+
+def sharpen(image: NDArray[np.float32], strength: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Harder edges, in half of the cases.
+
+    Args:
+        image: (H, W, bands) from 0 to 1.
+        strength: of what a blur takes away, how much is added at most; 0 leaves the image as it is.
+    """
+    if strength == 0 or rng.random() < 0.5:
+        return image
+    blurred = ndimage.gaussian_filter(image, (rng.uniform(0.6, 1.6),) * 2 + (0,))
+    sharp: NDArray[np.float32] = np.clip(image + np.float32(rng.uniform(0, strength)) * (image - blurred), 0, 1)
+    return sharp
 
 
 def _to_crop(
