@@ -199,24 +199,44 @@ def test_the_pixel_size_may_be_told(tmp_path):
     assert run(held, network, tmp_path / "a.csv", pixel_size_m=0.25).objects == 1
 
 
-@pytest.mark.parametrize(("height", "width", "pixel_size_m"), [(90, 131, None), (90, 131, 0.3), (77, 64, 0.83)])
-def test_an_answer_holds_what_trace_traces(tmp_path, height, width, pixel_size_m):
-    model = write_identity_model(tmp_path / "a.onnx", window=64, margin=8, pixel_size_m=(0.5, 0.5))
+@pytest.mark.parametrize(
+    ("height", "width", "pixel_size_m", "see_at_m"),
+    [(90, 131, None, None), (90, 131, 0.3, None), (77, 64, 0.83, None), (90, 131, 0.3, 0.6), (90, 131, 0.7, 0.6)],
+)
+def test_an_answer_holds_what_trace_traces(tmp_path, height, width, pixel_size_m, see_at_m):
+    sizes = (0.5, 0.5) if see_at_m is None else (0.3, 0.8)
+    model = write_identity_model(tmp_path / "a.onnx", window=64, margin=8, pixel_size_m=sizes)
     rng = np.random.default_rng(0)
     values = rng.integers(0, 256, (3, -(-height // 6), -(-width // 6))).repeat(6, axis=1).repeat(6, axis=2)
     write_image(tmp_path / "x.tif", values[:, :height, :width].astype(np.uint8), crs=None)
     (tmp_path / "ids.json").write_text('{"x": 1}')
-    options = Options(model=str(model), simplify=Length(0, "px"), pixel_size_m=pixel_size_m, workers=1)
+    options = Options(
+        model=str(model), simplify=Length(0, "px"), pixel_size_m=pixel_size_m, see_at_m=see_at_m, workers=1
+    )
     trace([tmp_path / "x.tif"], [tmp_path / "t.json"], options)
     answer(
         "itc", load_network(model), [tmp_path / "x.tif"], tmp_path / "a.json",
-        ids=tmp_path / "ids.json", pixel_size_m=pixel_size_m,
+        ids=tmp_path / "ids.json", pixel_size_m=pixel_size_m, see_at_m=see_at_m,
     )  # fmt: skip
     traced = json.loads((tmp_path / "t.json").read_text())["annotations"]
     answered = json.loads((tmp_path / "a.json").read_text())
     names = ("segmentation", "score")
     assert len(answered) > 5
     assert [[row[name] for name in names] for row in answered] == [[row[name] for name in names] for row in traced]
+
+
+def test_finer_images_are_seen_at_the_size_that_is_told(tmp_path):
+    data = gather([draw_objects("a", 40, 52, [(4, 24, 2, 22), (30, 34, 30, 34)])])
+    held = write_truth("trees", data, tmp_path / "held")
+    fine, coarse = (
+        load_network(write_identity_model(tmp_path / name, window=64, margin=8, pixel_size_m=sizes))
+        for name, sizes in (("fine.onnx", (0.2, 0.8)), ("coarse.onnx", (0.5, 0.8)))
+    )
+    answers = []
+    for network, changes in ((fine, {}), (fine, {"see_at_m": 0.5}), (coarse, {})):
+        run(held, network, tmp_path / "a.csv", pixel_size_m=0.25, **changes)
+        answers.append((tmp_path / "a.csv").read_text())
+    assert answers[1] == answers[2] != answers[0]
 
 
 def test_small_objects_are_left_out_as_the_card_says(tmp_path, network):

@@ -71,6 +71,8 @@ def test_all_options_and_the_summary_as_json(folder):
             "--decode: peaks are seeds of 1 pixel: where peak_px is not 0, min_seed_px=1 is wanted",
         ),
         (("answer", "itc", "--model", "m.onnx", "--views", 2), "--views 2: identity answers planes: use 1 or 8"),
+        (("answer", "trees", "--model", "m.onnx", "--see-at", 2000), "--see-at 2000: identity sees 0.001 to 1000 m"),
+        (("answer", "trees", "--model", "m.onnx", "--see-at", 0.5), "does not say its scale: give --pixel-size too"),
         (("answer", "trees", "--model", "m.onnx", "--workers", -1), "--workers -1: wanted how many images"),
     ],
 )

@@ -179,6 +179,7 @@ def test_damaged_scratch_files_are_made_again(scene, expected, tmp_path):
         ({"simplify": Length(2, "px")}, "simplify"),
         ({"decode": {"touch": 90}}, "parameters"),
         ({"pixel_size_m": 0.3}, "pixel_size_m"),
+        ({"see_at_m": 0.6}, "see_at_m"),
     ],
 )
 def test_resuming_with_other_parameters_is_refused_and_loses_nothing(scene, tmp_path, change, named):

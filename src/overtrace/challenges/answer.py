@@ -18,7 +18,7 @@ from overtrace.challenges.sceneparsing import ADE20K, CAMVID
 from overtrace.errors import BadModel, BadOption, BadOutput
 from overtrace.models.classes import predict_classes
 from overtrace.models.runtime import Network
-from overtrace.models.view import view_image
+from overtrace.models.view import see_at, view_image
 from overtrace.raster.aside import FolderAside, TextAside
 from overtrace.raster.progress import Progress, Silent
 
@@ -65,6 +65,7 @@ def answer(
     *,
     ids: Path | None = None,
     pixel_size_m: float | None = None,
+    see_at_m: float | None = None,
     bands: Mapping[str, int] | None = None,
     min_score: float = 0.0,
     workers: int = 1,
@@ -80,6 +81,7 @@ def answer(
             older one is replaced when all is done.
         ids: the list of the images; itc needs it, since it fixes their ids.
         pixel_size_m: of all images; None for what each says.
+        see_at_m: pixel size to which finer images are reduced for the network; None for the finest that it knows.
         bands: role to band number, from 1, where an image does not say or says it wrong.
         min_score: objects that score less are left out.
         workers: images that are answered at a time, in threads.
@@ -90,6 +92,7 @@ def answer(
     _check_task(challenge, network)
     reading = Reading(network.card.bands, bands or {}, pixel_size_m)
     pictures, notes = list_pictures(challenge, images, ids, reading)
+    network = network.with_card(see_at(network.card, see_at_m, (picture.raster for picture in pictures)))
     work = Work(network, pictures, workers, progress or Silent())
     if challenge in SCENES:
         _answer_scenes(challenge, work, Path(out))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from overtrace.cli.trace import VIEWS_HELP, RuntimeName
+from overtrace.cli.trace import SEE_AT_HELP, VIEWS_HELP, RuntimeName
 
 if TYPE_CHECKING:
     from overtrace.challenges.answer import Summary
@@ -29,6 +29,7 @@ def answer(
     pixel_size: Annotated[
         float | None, typer.Option(help="Metres a pixel, where the images do not say or say it wrong.")
     ] = None,
+    see_at: Annotated[float | None, typer.Option(help=SEE_AT_HELP)] = None,
     bands: Annotated[str, typer.Option(help="Bands by number, such as red=4,green=3,blue=2.")] = "",
     workers: Annotated[int, typer.Option(help="Images at a time; 0 for one a core.")] = 0,
     decode: Annotated[str, typer.Option(help="Decode parameters, such as interior=120,grow_px=24.")] = "",
@@ -61,6 +62,7 @@ def answer(
             out,
             ids=ids,
             pixel_size_m=pixel_size,
+            see_at_m=see_at,
             bands=parse_bands(bands) if bands else {},
             min_score=min_score,
             workers=workers,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from overtrace.cli.trace import CLUSTER_HELP, RuntimeName
+from overtrace.cli.trace import CLUSTER_HELP, SEE_AT_HELP, RuntimeName
 
 if TYPE_CHECKING:
     from overtrace.trace.forecast import Forecast, Rates, Work
@@ -23,6 +23,7 @@ def plan(
     views: Annotated[int, typer.Option(help="Looks at each window.")] = 1,
     bands: Annotated[str, typer.Option(help="Bands by number, such as red=4,green=3,blue=2.")] = "",
     pixel_size: Annotated[float | None, typer.Option(help="Metres a pixel, where the image does not say.")] = None,
+    see_at: Annotated[float | None, typer.Option(help=SEE_AT_HELP)] = None,
     cluster: Annotated[str | None, typer.Option(help=CLUSTER_HELP, metavar="ADDRESS")] = None,
     threads: Annotated[int, typer.Option(help="Threads that work; 0 for those of the cluster, or the cores here.")] = 0,
     samples: Annotated[int, typer.Option(help="Blocks of the first image that are traced here to measure rates.")] = 2,
@@ -46,6 +47,7 @@ def plan(
         block=block,
         bands=parse_bands(bands) if bands else {},
         pixel_size_m=pixel_size,
+        see_at_m=see_at,
     )
     made = make_plan(images, ["plan.gpkg"], options)
     check_task(made, samples)

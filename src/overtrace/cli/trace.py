@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 VIEWS_HELP = "Looks at each window, whose mean is taken: 1, or 8 (planes), 2 or 6 (classes); as many times slower."
+SEE_AT_HELP = "Metres a pixel to which finer images are reduced for the model; by default the finest that it knows."
 CLUSTER_HELP = "A Dask cluster: tcp://HOST:PORT of its scheduler, local:WORKERS, or slurm:FILE with Slurm's settings."
 
 
@@ -65,6 +66,7 @@ def trace(
     pixel_size: Annotated[
         float | None, typer.Option(help="Metres a pixel, where the image does not say or says it wrong.")
     ] = None,
+    see_at: Annotated[float | None, typer.Option(help=SEE_AT_HELP)] = None,
     bands: Annotated[str, typer.Option(help="Bands by number, such as red=4,green=3,blue=2.")] = "",
     decode: Annotated[str, typer.Option(help="Decode parameters, such as interior=120,grow_px=24.")] = "",
     min_area: Annotated[
@@ -99,6 +101,7 @@ def trace(
         executor=executor.value,
         simplify=parse_length(simplify),
         pixel_size_m=pixel_size,
+        see_at_m=see_at,
         bands=parse_bands(bands) if bands else {},
         decode=parse_parameters(decode),
         min_area_m2=min_area,

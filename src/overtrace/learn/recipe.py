@@ -192,7 +192,7 @@ class Augment(Frozen):
     light: Annotated[float, Field(ge=0)] = 1.0
     """Strength of another sun, camera and haze; 0 leaves the light as it is."""
     sharpen: Annotated[float, Field(ge=0)] = 0.0
-    """How hard edges are made at most, in half of the crops: 1 doubles them. Fine crops of coarse images are blurred."""
+    """How hard edges are made at most, in half of the crops: 1 doubles them. Enlarged crops are blurred without."""
     paste: Annotated[float, Field(ge=0)] = 0.0
     """Objects of another crop of the same source that are laid into one, on average; of planes and classes."""
     paste_classes: tuple[str, ...] = ()

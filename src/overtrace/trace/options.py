@@ -63,6 +63,8 @@ class Options:
     """How all images are seen as one; None to trace them one by one."""
     simplify: Length = Length(0.75, "px")
     pixel_size_m: float | None = None
+    see_at_m: float | None = None
+    """Pixel size to which finer images are reduced for the model; None for the finest that it knows."""
     bands: Mapping[str, int] = field(default_factory=dict)
     """Role to band number, from 1, where the image does not say or says it wrong."""
     decode: Mapping[str, float] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from overtrace.errors import BadImage, BadOption
 from overtrace.models.card import Card, DetectParameters, read_card
 from overtrace.models.runtime import Device
 from overtrace.models.shipped import find_model
-from overtrace.models.view import lay_windows, view_image
+from overtrace.models.view import lay_windows, see_at, view_image
 from overtrace.models.views import check_views
 from overtrace.raster.addresses import is_remote
 from overtrace.raster.grid import Grid
@@ -129,6 +129,7 @@ def make_plan(images: Sequence[str | Path], outs: Sequence[str | Path], options:
         check_scene_options(card, options)
     check_views(card, options.views)
     rasters = _open_images(images, options)
+    card = see_at(card, options.see_at_m, rasters)
     paths = [raster.name for raster in rasters]
     if options.min_area_m2 and any(raster.grid.pixel_size_m is None for raster in rasters):
         raise BadOption("--min-area: the image does not say its scale: give --pixel-size or --decode min_area_px=N")
@@ -229,6 +230,7 @@ def _facts(
         "block": options.block,
         "simplify": f"{options.simplify.value:g}{options.simplify.unit}",
         "pixel_size_m": options.pixel_size_m,
+        "see_at_m": options.see_at_m,
         "bands": dict(options.bands),
         "labels": any(Path(out).suffix.lower() in (".tif", ".tiff") for out in outs),
     }
