@@ -89,6 +89,14 @@ def test_a_seed_holds_out_the_same(folder):
     assert len(set(names)) > 1
 
 
+def test_a_start_may_have_learned_what_is_held_out(folder):
+    network = {"kind": "mini", "size": "s"}
+    told = materials(folder, source(hold_out=0.3), network={**network, "start": "a.onnx"}, seed=4).notes
+    assert [note for note in told if "held out by the seed 4" in note and "take that seed" in note]
+    assert materials(folder, source(), network={**network, "start": "a.onnx"}).notes == ()
+    assert materials(folder, source(hold_out=0.3), network=network).notes == ()
+
+
 def test_a_set_of_weight_0_is_only_held_out_from(folder):
     found = materials(folder, source("town", options={"classes": ["building"]}, weight=0, hold_out=0.4), source())
     assert [pool.data.name for pool in found.pools] == ["roofs"]

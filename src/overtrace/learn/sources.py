@@ -88,6 +88,11 @@ def open_materials(recipe: Recipe, folder: Path, cache: Path) -> Materials:
             held = choose_bands(held, recipe.bands)
             rule = source.challenge or RULES[recipe.task]
             groups.append(Group(f"{held.name}-{number}" if len(recipe.data) > 1 else held.name, rule, held))
+            if recipe.network.start and recipe.task != "detections":
+                notes.append(
+                    f"{held.name}: held out by the seed {recipe.seed}: a start that learned this data under another "
+                    "seed has learned some of it: take that seed, or measure on a set of its own"
+                )
         if source.weight:
             pools.append(Pool(choose_bands(data, recipe.bands), source, _ask(data, recipe, folder, cache)))
     for check in recipe.check:
