@@ -1,4 +1,6 @@
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from threading import Timer
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -49,3 +51,15 @@ def test_processes_that_start_together_make_one_schema(address):
 def test_another_database_is_refused(wrong):
     with pytest.raises(BadOption, match=r"^--db "):
         open_database(wrong)
+
+
+@pytest.mark.parametrize("held", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_a_file_that_another_process_holds_is_waited_for(tmp_path, held):
+    other = sqlite3.connect(tmp_path / "contest.db", isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE a (x)")
+    other.execute(held)
+    timer = Timer(0.5, other.execute, ("ROLLBACK",))
+    timer.start()
+    with open_database(f"sqlite:///{tmp_path / 'contest.db'}").connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    timer.join()

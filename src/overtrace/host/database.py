@@ -4,6 +4,8 @@ Each transaction is one function that is given a session. It is begun for writin
 SQLite wait for each other instead of failing half-way; on PostgreSQL a row that decides is locked by who reads it.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -48,8 +50,22 @@ def open_database(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     # The driver would begin transactions by itself, and later than is wanted.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _write_ahead(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Change to WAL; where several begin together, SQLite refuses at once what it would wait for elsewhere."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: Any) -> None:
