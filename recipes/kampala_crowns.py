@@ -2,7 +2,8 @@
 
     python recipes/kampala_crowns.py DIR
 
-DIR holds fair_kampala/. Makes DIR/kampala_crowns/ with crowns.gpkg and images/, a GeoTIFF for each patch.
+DIR holds fair_kampala/ and trees-first-fp32.onnx, which recipes/trees.toml makes: the model `trees` that is shipped has
+learned these crowns. Makes DIR/kampala_crowns/ with crowns.gpkg and images/, a GeoTIFF for each patch.
 
 At 0.6 m `trees` finds broad crowns whole. At 0.3 m, where the only sharp crowns that it has seen are those of conifers,
 it cuts them into pieces. So at 0.3 m it learns what it says at 0.6 m. Green outside of crowns may be a tree that it
@@ -44,7 +45,8 @@ def main(data: Path) -> None:
         write(out / "coarse" / name_of(tile), np.asarray(small), tile.transform)
     crowns = out / "crowns.gpkg"
     crowns.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "overtrace", "trace", "--mosaic", "first", "--model", "trees-fp32", "--views", "8"]
+    model = str(data / "trees-first-fp32.onnx")
+    command = [sys.executable, "-m", "overtrace", "trace", "--mosaic", "first", "--model", model, "--views", "8"]
     coarse = sorted(map(str, (out / "coarse").glob("*.tif")))
     subprocess.run([*command, *coarse, "--out", str(crowns)], check=True)
     outlines = read_outlines(crowns).reproject(MERCATOR)
